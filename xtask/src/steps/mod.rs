@@ -1,0 +1,10 @@
+//! The steps of `cargo xtask test`, in the order they run: the quick and telling ones first.
+
+pub mod header;
+mod rust;
+
+use crate::suite::Step;
+
+/// One line a step; a new one is one line more.
+pub const STEPS: &[Step] =
+    &[rust::FMT, rust::CLIPPY, rust::TESTS, rust::MSRV, rust::DOCS, rust::LOOM, header::STEP];

@@ -1,0 +1,169 @@
+//! What Rust's own tools check.
+
+use crate::command::Run;
+use crate::packages::Package;
+use crate::suite::Step;
+use crate::tally::Tally;
+use crate::toolchain::{self, OLDEST_RUST, cargo, cargo_in};
+use crate::workspace::Workspace;
+use serde_json::Value;
+
+pub const FMT: Step = Step {
+    name: "fmt",
+    what: "the Rust code is formatted",
+    needs: || toolchain::subcommand_package("fmt", "rustfmt-web"),
+    run: fmt,
+};
+
+pub const CLIPPY: Step = Step {
+    name: "clippy",
+    what: "no warning of rustc or clippy, in any crate, test or bench",
+    needs: || toolchain::subcommand_package("clippy", "rust-web-clippy"),
+    run: clippy,
+};
+
+pub const TESTS: Step = Step { name: "rust", what: "the Rust tests of every crate", needs: none, run: tests };
+
+pub const MSRV: Step = Step {
+    name: "msrv",
+    what: "the stated oldest Rust builds the libraries, and no dependency asks for a newer one",
+    needs: none,
+    run: msrv,
+};
+
+pub const DOCS: Step =
+    Step { name: "docs", what: "the documentation builds without a warning", needs: none, run: docs };
+
+pub const LOOM: Step = Step {
+    name: "loom",
+    what: "every interleaving of the lock-free parts, and the broken variants that must fail",
+    needs: none,
+    run: loom,
+};
+
+/// Cargo's test harness cannot link the extension module, and the benches are no tests; both are linted all the same.
+const NOT_TESTED_HERE: [&str; 4] = ["--exclude", "evener-python", "--exclude", "evener-benches"];
+
+fn none() -> Vec<Package> {
+    Vec::new()
+}
+
+fn fmt(workspace: &Workspace, _: &mut Tally) -> Result<(), String> {
+    toolchain::ensure_component("fmt", "rustfmt")?;
+    cargo(workspace, "fmt").args(["--all", "--check"]).succeed().map(|_| ())
+}
+
+fn clippy(workspace: &Workspace, _: &mut Tally) -> Result<(), String> {
+    toolchain::ensure_component("clippy", "clippy")?;
+    let lint = |more: &[&str]| {
+        cargo(workspace, "clippy").args(more).args(["--", "-D", "warnings"]).succeed().map(|_| ())
+    };
+    lint(&["--workspace", "--all-targets"])
+}
+
+fn tests(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
+    let run = cargo(workspace, "test").args(["--workspace", "--no-fail-fast"]).args(NOT_TESTED_HERE);
+    counted(run, tally)
+}
+
+fn loom(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
+    let run = cargo_in(workspace, "test", "loom")
+        .args(["--package", "evener-core", "--release", "--no-fail-fast", "--test", "loom"])
+        .env("RUSTFLAGS", "--cfg loom");
+    counted(run, tally)
+}
+
+fn docs(workspace: &Workspace, _: &mut Tally) -> Result<(), String> {
+    cargo(workspace, "doc")
+        .args(["--workspace", "--no-deps", "--exclude", "evener-benches", "--exclude", "evener-xtask"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .succeed()
+        .map(|_| ())
+}
+
+/// Clippy holds the standard library's side of the promise everywhere (`incompatible_msrv`); where rustup can fetch the
+/// stated version, the libraries are built with it as well.
+fn msrv(workspace: &Workspace, _: &mut Tally) -> Result<(), String> {
+    let metadata = cargo(workspace, "metadata").args(["--format-version", "1"]).quiet().succeed()?;
+    let metadata = metadata.text.lines().find(|line| line.starts_with('{')).unwrap_or_default();
+    let metadata: Value =
+        serde_json::from_str(metadata).map_err(|error| format!("cargo metadata: {error}"))?;
+    let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
+    let wrong: Vec<String> = packages.iter().filter_map(wrong_version).collect();
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n"));
+    }
+    println!("{} packages, none asks for more than Rust {OLDEST_RUST}", packages.len());
+    if !toolchain::has_rustup() {
+        println!(
+            "No rustup here: the build with Rust {OLDEST_RUST} itself is left to machines that have it."
+        );
+        return Ok(());
+    }
+    Run::new("rustup")
+        .args(["toolchain", "install", OLDEST_RUST, "--profile", "minimal", "--no-self-update"])
+        .quiet()
+        .succeed()?;
+    Run::new("rustup")
+        .args(["run", OLDEST_RUST, "cargo", "check", "--workspace", "--lib"])
+        .args(["--exclude", "evener-benches"])
+        .env("CARGO_TARGET_DIR", workspace.target("msrv"))
+        .env_remove("CARGO")
+        .folder(workspace.root())
+        .succeed()
+        .map(|_| ())
+}
+
+/// Ours must state the promised version; a dependency may not ask for a newer one.
+fn wrong_version(package: &Value) -> Option<String> {
+    let name = package["name"].as_str()?;
+    let is_ours = package["source"].is_null();
+    let stated = package["rust_version"].as_str();
+    match stated {
+        None if is_ours => Some(format!("{name} states no rust-version")),
+        Some(version) if is_ours && version != OLDEST_RUST => {
+            Some(format!("{name} states {version}, not {OLDEST_RUST}"))
+        }
+        Some(version) if numbers(version) > numbers(OLDEST_RUST) => {
+            Some(format!("{name} asks for Rust {version}"))
+        }
+        _ => None,
+    }
+}
+
+fn numbers(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// Runs a `cargo test` and counts what it printed; a run without a single case is wired wrongly and fails.
+fn counted(run: Run, tally: &mut Tally) -> Result<(), String> {
+    let ended = run.end()?;
+    let seen = Tally::of_cargo(&ended.text);
+    *tally += seen;
+    if !ended.is_success() {
+        return Err(ended.complaint());
+    }
+    if seen.is_empty() { Err("no test was run".to_string()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_dependency_that_asks_for_more_is_named() {
+        let package = |version: &str| json!({"name": "x", "source": "registry", "rust_version": version});
+        assert_eq!(wrong_version(&package("1.70.0")), None);
+        assert_eq!(wrong_version(&package("1.88.1")), None);
+        assert_eq!(wrong_version(&package("1.89")), Some("x asks for Rust 1.89".to_string()));
+    }
+
+    #[test]
+    fn our_own_packages_state_exactly_the_promise() {
+        assert_eq!(wrong_version(&json!({"name": "x", "source": null, "rust_version": "1.88"})), None);
+        assert!(wrong_version(&json!({"name": "x", "source": null, "rust_version": "1.85"})).is_some());
+        assert!(wrong_version(&json!({"name": "x", "source": null, "rust_version": null})).is_some());
+    }
+}

@@ -1,0 +1,109 @@
+//! Counting test cases from what the runners print.
+
+use std::ops::AddAssign;
+
+/// Test cases seen so far.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tally {
+    pub passed: u32,
+    pub failed: u32,
+}
+
+impl Tally {
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    /// The `test result:` lines of cargo's test harness.
+    pub fn of_cargo(text: &str) -> Self {
+        text.lines().filter_map(|line| line.trim().strip_prefix("test result: ")).fold(
+            Self::default(),
+            |sum, line| Self {
+                passed: sum.passed + before(line, " passed"),
+                failed: sum.failed + before(line, " failed"),
+            },
+        )
+    }
+
+    /// ctest's closing line: `100% tests passed, 0 tests failed out of 12`.
+    pub fn of_ctest(text: &str) -> Self {
+        let Some(line) = text.lines().rev().find(|line| line.contains("tests failed out of ")) else {
+            return Self::default();
+        };
+        let failed = before(line, " tests failed");
+        let all = line.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(failed);
+        Self { passed: all.saturating_sub(failed), failed }
+    }
+
+    /// pytest's closing line: `3 failed, 12 passed, 1 error in 1.20s`, with or without a frame.
+    pub fn of_pytest(text: &str) -> Self {
+        let closing = |line: &&str| {
+            line.contains(" in ") && [" passed", " failed", " error"].iter().any(|word| line.contains(word))
+        };
+        let Some(line) = text.lines().rev().find(closing) else {
+            return Self::default();
+        };
+        Self { passed: before(line, " passed"), failed: before(line, " failed") + before(line, " error") }
+    }
+
+    /// Lines `ok NAME` and `not ok NAME`, one a case, as the programs without a runner print them.
+    pub fn of_lines(text: &str) -> Self {
+        let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count() as u32;
+        Self { passed: count("ok "), failed: count("not ok ") }
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// The number that stands right before `word`, 0 when there is none.
+fn before(line: &str, word: &str) -> u32 {
+    let Some((front, _)) = line.split_once(word) else {
+        return 0;
+    };
+    let digits = front.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or("");
+    digits.parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(passed: u32, failed: u32) -> Tally {
+        Tally { passed, failed }
+    }
+
+    #[test]
+    fn cargo_results_are_added_up() {
+        let text = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n\n\
+                    test result: FAILED. 10 passed; 3 failed; 0 ignored\n";
+        assert_eq!(Tally::of_cargo(text), tally(12, 3));
+    }
+
+    #[test]
+    fn ctest_counts_from_its_closing_line() {
+        assert_eq!(
+            Tally::of_ctest("\n100% tests passed, 0 tests failed out of 12\n\nTotal Test time"),
+            tally(12, 0)
+        );
+        assert_eq!(Tally::of_ctest("83% tests passed, 2 tests failed out of 12"), tally(10, 2));
+        assert!(Tally::of_ctest("No tests were found!!!").is_empty());
+    }
+
+    #[test]
+    fn pytest_counts_errors_as_failures() {
+        assert_eq!(Tally::of_pytest("===== 12 passed in 1.20s ====="), tally(12, 0));
+        assert_eq!(Tally::of_pytest("3 failed, 12 passed, 1 error in 61.20s (0:01:01)"), tally(12, 4));
+        assert_eq!(Tally::of_pytest("2 errors in 0.20s"), tally(0, 2));
+        assert!(Tally::of_pytest("no tests ran in 0.01s").is_empty());
+    }
+
+    #[test]
+    fn plain_lines_count_one_case_each() {
+        assert_eq!(Tally::of_lines("ok one\nok two\nnot ok three\n# ok four\n"), tally(2, 1));
+    }
+}

@@ -1,0 +1,115 @@
+//! Which Rust does what. Two kinds of machine are at home here: one with rustup, one with Debian's packages.
+
+use crate::command::{Run, is_installed};
+use crate::packages::{Package, missing};
+use crate::workspace::Workspace;
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// The oldest Rust evener builds with; the manifest says the same, and a step compares the two.
+pub const OLDEST_RUST: &str = "1.88";
+
+/// The cargo that runs this program.
+fn own_cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"))
+}
+
+/// `cargo SUBCOMMAND` in the workspace, with the main target directory.
+pub fn cargo(workspace: &Workspace, subcommand: &str) -> Run {
+    cargo_in(workspace, subcommand, "")
+}
+
+/// The same with a target directory of its own inside the main one, for flags that would rebuild everything.
+pub fn cargo_in(workspace: &Workspace, subcommand: &str, folder: &str) -> Run {
+    Run::new(own_cargo())
+        .arg(subcommand)
+        .env("CARGO_TARGET_DIR", workspace.target(folder))
+        .folder(workspace.root())
+}
+
+/// The packages that bring a missing subcommand where Rust comes from Debian. With rustup it is a component.
+pub fn subcommand_package(subcommand: &str, package: &'static str) -> Vec<Package> {
+    let there = Run::new(own_cargo())
+        .args([subcommand, "--version"])
+        .quiet()
+        .end()
+        .is_ok_and(|ended| ended.is_success());
+    if there || has_rustup() { Vec::new() } else { vec![missing(package)] }
+}
+
+/// With rustup a missing component is brought by rustup; elsewhere the package has done it.
+pub fn ensure_component(subcommand: &str, component: &str) -> Result<(), String> {
+    let there = Run::new(own_cargo()).args([subcommand, "--version"]).quiet().end()?;
+    if there.is_success() {
+        return Ok(());
+    }
+    if !has_rustup() {
+        return Err(format!("cargo {subcommand} is missing: {}", there.text.trim()));
+    }
+    Run::new("rustup").args(["component", "add", component]).succeed().map(|_| ())
+}
+
+pub fn has_rustup() -> bool {
+    is_installed("rustup")
+}
+
+/// Debian's second Rust, which carries the sources of its own standard library: the way to targets without one.
+pub struct Debian;
+
+impl Debian {
+    const CARGO: &str = "/usr/bin/cargo";
+    const RUSTC: &str = "/usr/bin/rustc";
+    const RUSTDOC: &str = "/usr/bin/rustdoc";
+
+    /// What is missing for `-Zbuild-std`. Version-locked to one another, so they are asked for together.
+    pub fn packages() -> Vec<Package> {
+        if Self::is_usable() {
+            return Vec::new();
+        }
+        ["rustc-web", "cargo-web", "rust-web-src"].map(missing).to_vec()
+    }
+
+    fn is_usable() -> bool {
+        if ![Self::CARGO, Self::RUSTC].iter().all(|program| is_installed(program)) {
+            return false;
+        }
+        let ask = |what: [&str; 2]| {
+            Run::new(Self::RUSTC).args(what).quiet().end().map_or(String::new(), |ended| ended.text)
+        };
+        let sysroot = ask(["--print", "sysroot"]);
+        let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core/src/lib.rs");
+        source.exists()
+            && minor(&ask(["--version", "--verbose"])) >= minor(&format!("release: {OLDEST_RUST}"))
+    }
+
+    /// `cargo SUBCOMMAND -Zbuild-std=core --target TRIPLE` with a target directory that no other compiler shares.
+    pub fn cargo(workspace: &Workspace, subcommand: &str, triple: &str) -> Run {
+        Run::new(Self::CARGO)
+            .arg(subcommand)
+            .args(["-Zbuild-std=core", "--target", triple])
+            .env("CARGO_TARGET_DIR", workspace.target("bare"))
+            .env("RUSTC", Self::RUSTC)
+            .env("RUSTDOC", Self::RUSTDOC)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .folder(workspace.root())
+    }
+}
+
+/// The minor number of `release: 1.88.0` in what `rustc -vV` prints.
+fn minor(verbose: &str) -> Option<u32> {
+    let release = verbose.lines().find_map(|line| line.strip_prefix("release: 1."))?;
+    release.split('.').next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minor_version_is_read_from_the_verbose_answer() {
+        assert_eq!(minor("rustc 1.96.0 (x)\nrelease: 1.96.0\nLLVM version: 22"), Some(96));
+        assert_eq!(minor("rustc\n"), None);
+    }
+}
