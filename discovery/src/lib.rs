@@ -1,1 +1,31 @@
-//! discovery
+//! Names to endpoints: what a channel's target means, and the endpoints behind it.
+//!
+//! Everything here is plain data and pure functions but for two modules that touch the outside:
+//! [`static_list`] reads a file and [`system_dns`] asks the system's resolver. Neither has a thread
+//! of its own: the caller decides when to look and on which thread to wait.
+//!
+//! ```
+//! use evener_discovery::{StaticTarget, Target};
+//!
+//! let target = Target::parse("static:///10.0.0.1:50051;weight=3,10.0.0.2:50051")?;
+//! let Target::Static(StaticTarget::List(endpoints)) = target else { unreachable!() };
+//! assert_eq!(endpoints[0].weight, 3);
+//! assert_eq!(endpoints[1].grpc_target().as_deref(), Some("ipv4:10.0.0.2:50051"));
+//!
+//! let error = Target::parse("dns:///user-service:http2").unwrap_err();
+//! assert_eq!(error.part, "port");
+//! # Ok::<(), evener_discovery::TargetError>(())
+//! ```
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod json;
+pub mod model;
+pub mod static_list;
+pub mod system_dns;
+pub mod target;
+
+pub use model::{Address, AddressError, Endpoint};
+pub use static_list::{ListFile, NamedLists, Refresh};
+pub use system_dns::{LookupError, LookupErrorKind};
+pub use target::{DnsTarget, StaticTarget, Target, TargetError};

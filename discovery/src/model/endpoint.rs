@@ -1,0 +1,165 @@
+//! One server, its addresses and what discovery knows about it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use evener_core::EndpointId;
+
+use super::{Address, AddressError, percent};
+
+/// Characters with a meaning of their own in the text form of an endpoint.
+const RESERVED: &[u8] = b",;|=";
+
+/// One server process: the unit that is picked, connected to and counted.
+///
+/// Written and read (`Display`, `FromStr`) as `ADDRESS[|ADDRESS...][;weight=N][;zone=TEXT][;meta.KEY=TEXT]`,
+/// with percent-encoding for `,;|=%` inside a text.
+///
+/// Its identity is the unordered set of its addresses (gRFC A61); see [`Endpoint::id`]. Weight,
+/// zone and metadata may change without costing the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its addresses in the order in which they are to be tried; never empty in what this crate makes.
+    pub addresses: Vec<Address>,
+    /// Its share of the calls relative to the others'; 1 unless given. 0 drains it: no new calls.
+    pub weight: u32,
+    /// The zone it runs in, for policies that prefer their own.
+    pub zone: Option<String>,
+    /// Whatever else discovery said of it; not interpreted.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Endpoint {
+    /// An endpoint of weight 1 with neither zone nor metadata.
+    pub const fn new(addresses: Vec<Address>) -> Self {
+        Self { addresses, weight: 1, zone: None, metadata: BTreeMap::new() }
+    }
+
+    /// The same endpoint with another weight.
+    #[must_use]
+    pub const fn with_weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// The same endpoint in a zone.
+    #[must_use]
+    pub fn with_zone(mut self, zone: impl Into<String>) -> Self {
+        self.zone = Some(zone.into());
+        self
+    }
+
+    /// The identity under which the core keeps its connection, load and counters.
+    ///
+    /// `key` is a secret of the process, the same for every endpoint of a channel: with it unknown,
+    /// nobody can make up two endpoints whose fingerprints collide. Neither the order of the
+    /// addresses nor a repeated one matters.
+    pub fn id(&self, key: [u64; 2]) -> EndpointId {
+        let addresses: Vec<Vec<u8>> = self.addresses.iter().map(Address::identity).collect();
+        let addresses: Vec<&[u8]> = addresses.iter().map(Vec::as_slice).collect();
+        EndpointId::of_addresses(key, &addresses)
+    }
+
+    /// The target under which a stock gRPC channel dials this endpoint, as in
+    /// `ipv4:10.0.0.1:80,10.0.0.2:80`; `None` if it has no address.
+    ///
+    /// gRPC has no target for addresses of different kinds: where they are mixed, those of the same
+    /// kind as the first one are named.
+    pub fn grpc_target(&self) -> Option<String> {
+        let prefix = self.addresses.first()?.grpc_prefix();
+        let several = matches!(prefix, "ipv4:" | "ipv6:");
+        let alike = self.addresses.iter().filter(|address| address.grpc_prefix() == prefix);
+        let paths: Vec<String> =
+            alike.map(Address::grpc_path).take(if several { usize::MAX } else { 1 }).collect();
+        Some(format!("{prefix}{}", paths.join(",")))
+    }
+
+    fn set(&mut self, parameter: &str) -> Result<(), AddressError> {
+        let Some((key, value)) = parameter.split_once('=') else {
+            let reason = format!("`{parameter}` should be NAME=VALUE");
+            return Err(AddressError::new("parameter", reason));
+        };
+        match key {
+            "weight" => self.weight = parse_weight(value)?,
+            "zone" if value.is_empty() => return Err(AddressError::new("zone", "is empty".to_owned())),
+            "zone" => self.zone = Some(decode("zone", value)?),
+            _ => {
+                let Some(name) = key.strip_prefix("meta.").filter(|name| !name.is_empty()) else {
+                    let reason = format!("`{key}` is unknown; weight, zone and meta.NAME are known");
+                    return Err(AddressError::new("parameter", reason));
+                };
+                self.metadata.insert(decode("meta", name)?, decode("meta", value)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = AddressError;
+
+    /// # Errors
+    ///
+    /// The part that is wrong and why; an unknown or repeated parameter is an error too.
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let mut parts = text.split(';');
+        let addresses = parts.next().unwrap_or_default().split('|').map(parse_address);
+        let mut endpoint = Self::new(addresses.collect::<Result<_, _>>()?);
+        let mut seen = Vec::new();
+        for parameter in parts {
+            let key = parameter.split('=').next().unwrap_or_default();
+            if seen.contains(&key) {
+                return Err(AddressError::new("parameter", format!("`{key}` is given twice")));
+            }
+            seen.push(key);
+            endpoint.set(parameter)?;
+        }
+        Ok(endpoint)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, address) in self.addresses.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "|" };
+            write!(f, "{separator}{}", percent::encode(&address.to_string(), RESERVED))?;
+        }
+        if self.weight != 1 {
+            write!(f, ";weight={}", self.weight)?;
+        }
+        if let Some(zone) = &self.zone {
+            write!(f, ";zone={}", percent::encode(zone, RESERVED))?;
+        }
+        for (key, value) in &self.metadata {
+            write!(f, ";meta.{}={}", percent::encode(key, RESERVED), percent::encode(value, RESERVED))?;
+        }
+        Ok(())
+    }
+}
+
+fn parse_address(text: &str) -> Result<Address, AddressError> {
+    if text.starts_with("unix") {
+        decode("path", text)?.parse()
+    } else {
+        percent::decode_address(text).parse()
+    }
+}
+
+fn parse_weight(text: &str) -> Result<u32, AddressError> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(weight) if digits => Ok(weight),
+        _ => {
+            Err(AddressError::new("weight", format!("`{text}` is not a whole number from 0 to {}", u32::MAX)))
+        }
+    }
+}
+
+fn decode(part: &'static str, text: &str) -> Result<String, AddressError> {
+    percent::decode(text).ok_or_else(|| {
+        let reason =
+            format!("`{text}` has a % without two hexadecimal digits of UTF-8 after it; % itself is %25");
+        AddressError::new(part, reason)
+    })
+}

@@ -1,0 +1,132 @@
+//! What a channel's target means.
+//!
+//! | target | meaning |
+//! |---|---|
+//! | `dns:[//server[:53]/]host[:port]`, `host[:port]` | a name, looked up and looked up again; port 443 unless given |
+//! | `10.0.0.1[:port]`, `[::1][:port]` bare or after `dns:` | that address |
+//! | `ipv4:a[:p],b[:p]`, `ipv6:[a][:p],...` | those addresses, each an endpoint; port 443 unless given |
+//! | `unix:path`, `unix:///absolute`, `unix-abstract:name` | a Unix socket |
+//! | `static:///h:p;weight=3;zone=a,h:p` | a list of endpoints written out, see [`Endpoint`] |
+//! | `static:///NAME` | the list of that name, see [`NamedLists`](crate::NamedLists) |
+//!
+//! As in gRPC, a target with no scheme or an unknown one is read again with `dns:///` before it, which
+//! is how `localhost:8080` (a URI of scheme `localhost`) becomes a name and a port.
+
+mod dns;
+mod error;
+mod list;
+mod uri;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use dns::DnsTarget;
+pub use error::TargetError;
+pub use uri::redact;
+
+use crate::model::Endpoint;
+use uri::Uri;
+
+/// Schemes with a meaning in gRPC or in evener that this build has nothing for.
+const UNAVAILABLE: [&str; 7] = ["etcd", "consul", "kubernetes", "dns+srv", "xds", "vsock", "google-c2p"];
+
+/// A parsed target: where the endpoints of a channel come from.
+///
+/// `Display` writes it in one canonical form, which parses to the same target but for the authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// A list written out in the target, or a named one.
+    Static(StaticTarget),
+    /// Addresses written in the target (`ipv4:`, `ipv6:`, `unix:`, `unix-abstract:`, an IP address
+    /// after `dns:` or bare). They never change.
+    Addresses(AddressTarget),
+    /// A host name to look up.
+    Dns(DnsTarget),
+}
+
+/// What follows `static:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StaticTarget {
+    /// The endpoints themselves, at least one, in the order in which they were written.
+    List(Vec<Endpoint>),
+    /// The name of a list that the application or a file defines.
+    Named(String),
+}
+
+/// Addresses that a target spells out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressTarget {
+    /// One endpoint for each address, at least one, in the order in which they were written.
+    pub endpoints: Vec<Endpoint>,
+    authority: String,
+}
+
+impl Target {
+    /// Reads a target.
+    ///
+    /// # Errors
+    ///
+    /// The part of the target that is wrong and why, with passwords and tokens left out. A scheme
+    /// that exists but is not in this build is such an error, never a host name.
+    pub fn parse(text: &str) -> Result<Self, TargetError> {
+        if text.is_empty() {
+            return Err(TargetError::new("target", "is empty"));
+        }
+        if let Some(c) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
+            return Err(TargetError::new("target", format!("contains {c:?}")));
+        }
+        let Some((scheme, rest)) = uri::split_scheme(text) else {
+            return dns::parse_bare(text);
+        };
+        match scheme.as_str() {
+            "dns" => dns::parse(&Uri::new(rest)?),
+            "ipv4" => list::parse_ipv4(&Uri::new(rest)?),
+            "ipv6" => list::parse_ipv6(&Uri::new(rest)?),
+            "unix" => list::parse_unix(&Uri::new(rest)?),
+            "unix-abstract" => list::parse_unix_abstract(&Uri::new(rest)?),
+            "static" => list::parse_static(&Uri::new(rest)?),
+            scheme if UNAVAILABLE.contains(&scheme) => Err(TargetError::unavailable(scheme, rest)),
+            scheme => dns::parse_bare(text).map_err(|error| error.of_unknown_scheme(scheme)),
+        }
+    }
+
+    /// What gRPC would send as `:authority` and check a certificate against.
+    ///
+    /// For a name that is the name as it was written, port and all; for Unix sockets `localhost`;
+    /// for a named list its name. Where the target lists several addresses it is the first one:
+    /// gRPC would take the whole list, which is no valid authority and is refused by some servers.
+    pub fn authority(&self) -> String {
+        match self {
+            Self::Static(StaticTarget::List(endpoints)) => list::authority(endpoints),
+            Self::Static(StaticTarget::Named(name)) => uri::encode_authority(name),
+            Self::Addresses(target) => target.authority.clone(),
+            Self::Dns(target) => target.authority().to_owned(),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Static(StaticTarget::List(endpoints)) => {
+                f.write_str("static:///")?;
+                list::write_joined(f, endpoints)
+            }
+            Self::Static(StaticTarget::Named(name)) => {
+                write!(f, "static:///{}", crate::model::percent::encode(name, list::NAME_RESERVED))
+            }
+            Self::Addresses(target) => list::write_addresses(f, &target.endpoints),
+            Self::Dns(target) => target.fmt(f),
+        }
+    }
+}
+
