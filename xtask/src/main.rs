@@ -12,6 +12,7 @@
 
 mod bench;
 mod command;
+mod demo;
 mod newest;
 mod packages;
 mod steps;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     };
     let done = match name.as_str() {
         "test" => suite::Selection::parse(rest).and_then(|selection| suite::run(&workspace, &selection)),
+        "demo" => demo::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
         "header" => steps::header::write(&workspace),
         _ => Err(USAGE.to_string()),

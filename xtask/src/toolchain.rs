@@ -22,10 +22,12 @@ pub fn cargo(workspace: &Workspace, subcommand: &str) -> Run {
 
 /// The same with a target directory of its own inside the main one, for flags that would rebuild everything.
 pub fn cargo_in(workspace: &Workspace, subcommand: &str, folder: &str) -> Run {
-    Run::new(own_cargo())
-        .arg(subcommand)
-        .env("CARGO_TARGET_DIR", workspace.target(folder))
-        .folder(workspace.root())
+    cargo_environment(workspace, Run::new(own_cargo()).arg(subcommand), folder).folder(workspace.root())
+}
+
+/// For a program that calls cargo itself: where the building is to happen.
+pub fn cargo_environment(workspace: &Workspace, run: Run, folder: &str) -> Run {
+    run.env("CARGO_TARGET_DIR", workspace.target(folder))
 }
 
 /// The packages that bring a missing subcommand where Rust comes from Debian. With rustup it is a component.

@@ -1,10 +1,25 @@
 //! The steps of `cargo xtask test`, in the order they run: the quick and telling ones first.
 
 pub mod header;
+pub mod native;
+pub mod python;
 mod rust;
+mod symbols;
 
 use crate::suite::Step;
 
 /// One line a step; a new one is one line more.
-pub const STEPS: &[Step] =
-    &[rust::FMT, rust::CLIPPY, rust::TESTS, rust::MSRV, rust::DOCS, rust::LOOM, header::STEP];
+pub const STEPS: &[Step] = &[
+    rust::FMT,
+    rust::CLIPPY,
+    rust::TESTS,
+    rust::MSRV,
+    rust::DOCS,
+    rust::LOOM,
+    header::STEP,
+    symbols::STEP,
+    native::PLAIN,
+    native::SANITIZED,
+    python::TESTS,
+    python::TYPES,
+];

@@ -1,0 +1,84 @@
+//! The demo's processes. Each ends when its standard input does, so that none outlives this program, however that ends.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a process may take to come up or to go.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running program, its lines and its input.
+pub struct Process {
+    name: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    pub fn start(name: &str, mut command: Command) -> Result<Self, String> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+        let output = child.stdout.take().ok_or("a process without output")?;
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = child.stdin.take();
+        Ok(Self { name: name.to_string(), child, input, lines })
+    }
+
+    /// The next line, waited for.
+    pub fn first_line(&mut self) -> Result<String, String> {
+        self.lines
+            .recv_timeout(PATIENCE)
+            .map_err(|_| format!("{} said nothing: {:?}", self.name, self.child.try_wait()))
+    }
+
+    /// The lines that have come since the last time.
+    pub fn new_lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.lines.try_iter()
+    }
+
+    pub fn say(&mut self, line: &str) -> Result<(), String> {
+        let input = self.input.as_mut().ok_or("its input is closed")?;
+        writeln!(input, "{line}")
+            .and_then(|()| input.flush())
+            .map_err(|error| format!("{} does not listen: {error}", self.name))
+    }
+
+    /// SIGKILL: no goodbye to anybody.
+    pub fn kill(mut self) -> Result<(), String> {
+        self.child
+            .kill()
+            .and_then(|()| self.child.wait().map(|_| ()))
+            .map_err(|error| format!("{}: {error}", self.name))
+    }
+
+    /// Closes its input and reads on until it has ended; its last lines.
+    pub fn end(mut self) -> Result<Vec<String>, String> {
+        drop(self.input.take());
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            last.push(line);
+        }
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(last),
+                Ok(Some(status)) => return Err(format!("{}: {status}", self.name)),
+                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+                _ => {
+                    let _ = self.child.kill();
+                    return Err(format!("{} did not end", self.name));
+                }
+            }
+        }
+    }
+}

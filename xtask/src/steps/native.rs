@@ -1,0 +1,98 @@
+//! The C and C++ tests: one CMake project, built plainly and under the sanitizers, and again inside a private root.
+
+use crate::command::Run;
+use crate::packages::{Package, file, program};
+use crate::suite::Step;
+use crate::tally::Tally;
+use crate::toolchain::cargo;
+use crate::workspace::Workspace;
+use std::path::PathBuf;
+
+pub const PLAIN: Step = Step {
+    name: "native",
+    what: "C, C++ and gRPC C++ tests, the shared vectors among them",
+    needs: packages,
+    run: |workspace, tally| run(workspace, Kind::Plain, tally),
+};
+
+pub const SANITIZED: Step = Step {
+    name: "sanitized",
+    what: "the same C and C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer",
+    needs: packages,
+    run: |workspace, tally| run(workspace, Kind::Sanitized, tally),
+};
+
+/// How the tests are built.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Plain,
+    Sanitized,
+}
+
+impl Kind {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Plain => "cmake/plain",
+            Self::Sanitized => "cmake/sanitized",
+        }
+    }
+
+    fn options(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Sanitized => "-DEVENER_SANITIZE=ON",
+        }
+    }
+}
+
+/// What a C++ program with gRPC takes, on this machine.
+pub fn packages() -> Vec<Package> {
+    vec![
+        program("cmake", "cmake"),
+        program("ninja-build", "ninja"),
+        program("pkg-config", "pkg-config"),
+        program("g++", "g++"),
+        program("gcc", "gcc"),
+        program("protobuf-compiler", "protoc"),
+        program("protobuf-compiler-grpc", "grpc_cpp_plugin"),
+        file("libgrpc++-dev", &["/usr/include/grpcpp/grpcpp.h", "/usr/local/include/grpcpp/grpcpp.h"]),
+        file(
+            "libprotobuf-dev",
+            &["/usr/include/google/protobuf/message.h", "/usr/local/include/google/protobuf/message.h"],
+        ),
+    ]
+}
+
+/// Builds libevener.a and libevener.so; the folder they lie in.
+pub fn build_library(workspace: &Workspace) -> Result<PathBuf, String> {
+    cargo(workspace, "build").args(["--package", "evener-ffi", "--release"]).succeed()?;
+    Ok(workspace.target("release"))
+}
+
+/// The shell commands that configure, build and test, for the checkout at `source`.
+pub fn commands(kind: Kind, source: &str, build: &str, library: &str) -> [String; 3] {
+    let configure = format!(
+        "cmake -S '{source}' -B '{build}' -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DEVENER_LIBRARY_DIR='{library}' \
+         -DEVENER_TESTS=ON -DEVENER_GRPC=ON {}",
+        kind.options()
+    );
+    [
+        configure,
+        format!("cmake --build '{build}'"),
+        format!("ctest --test-dir '{build}' --output-on-failure --no-tests=error"),
+    ]
+}
+
+fn run(workspace: &Workspace, kind: Kind, tally: &mut Tally) -> Result<(), String> {
+    let library = build_library(workspace)?;
+    let build = workspace.target_folder(kind.folder())?;
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    for script in commands(kind, &workspace.root().to_string_lossy(), &text(&build), &text(&library)) {
+        let ended = Run::new("sh").args(["-c", &script]).end()?;
+        *tally += Tally::of_ctest(&ended.text);
+        if !ended.is_success() {
+            return Err(ended.complaint());
+        }
+    }
+    if tally.is_empty() { Err("no test was run".to_string()) } else { Ok(()) }
+}
