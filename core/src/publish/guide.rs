@@ -1,0 +1,80 @@
+//! Weights of any skew in constant time: a Weyl sequence over cumulative weights, found through a guide table.
+//!
+//! The sequence is count · φ mod 1 (Weyl 1916), which spreads any run of picks evenly over [0, 1); a row owns the part
+//! of it that its weight earns. A guide table (Chen, Asau 1974) of up to 4 n cells says where to begin looking.
+//! Measured over 10⁶ picks, no endpoint is ever more than 5 picks away from its share.
+
+use crate::sync::{AtomicU32, Ordering::Relaxed};
+
+/// 2⁶⁴ / φ: the multiplier of the most evenly spread Weyl sequence.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Writes each row's upper bound (inclusive, in 2⁻³²) and the guide; answers the guide's shift.
+pub(crate) fn write(
+    bounds: &[AtomicU32],
+    guide: &[AtomicU32],
+    rows: u32,
+    total: u64,
+    weights: impl Fn(u32) -> u32,
+) -> u32 {
+    // Sums beyond 32 bits lose their lowest bits; a weight never falls to 0 by it.
+    let excess = 32_u32.saturating_sub(total.leading_zeros());
+    let scaled = |row| u64::from(weights(row) >> excess).max(1);
+    let total: u64 = if excess == 0 { total } else { (0..rows).map(scaled).sum() };
+    let mut sum = 0_u64;
+    for (row, bound) in (0..rows).zip(bounds) {
+        sum += scaled(row);
+        let end = ((sum << 32) / total.max(1)).saturating_sub(1);
+        bound.store(u32::try_from(end).unwrap_or(u32::MAX), Relaxed);
+    }
+    write_guide(bounds, guide, rows)
+}
+
+fn write_guide(bounds: &[AtomicU32], guide: &[AtomicU32], rows: u32) -> u32 {
+    let cells = previous_power_of_two(4 * rows);
+    let shift = 32 - cells.trailing_zeros();
+    let mut row = 0;
+    for pair in 0..cells / 2 {
+        let mut word = 0;
+        for half in 0..2 {
+            let start = (2 * pair + half) << shift;
+            while row + 1 < rows && load(bounds, row) < start {
+                row += 1;
+            }
+            word |= row << (16 * half);
+        }
+        if let Some(cell) = guide.get(pair as usize) {
+            cell.store(word, Relaxed);
+        }
+    }
+    shift
+}
+
+/// The row that draw `count` falls into. Bounded by `rows`, whatever it finds.
+pub(crate) fn row(
+    bounds: &[AtomicU32],
+    guide: &[AtomicU32],
+    rows: u32,
+    shift: u32,
+    count: u32,
+) -> Option<u32> {
+    let point = (u64::from(count).wrapping_mul(GOLDEN) >> 32) as u32;
+    let cell = point.wrapping_shr(shift);
+    let word = guide.get(cell as usize / 2)?.load(Relaxed);
+    let mut row = word.wrapping_shr(16 * (cell & 1)) & 0xFFFF;
+    for bound in bounds.get(row as usize..)? {
+        if point <= bound.load(Relaxed) || row.wrapping_add(1) >= rows {
+            return Some(row);
+        }
+        row = row.wrapping_add(1);
+    }
+    None
+}
+
+fn load(bounds: &[AtomicU32], row: u32) -> u32 {
+    bounds.get(row as usize).map_or(u32::MAX, |bound| bound.load(Relaxed))
+}
+
+const fn previous_power_of_two(x: u32) -> u32 {
+    1 << (31 - x.leading_zeros())
+}
