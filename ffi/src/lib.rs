@@ -1,1 +1,43 @@
-//! ffi
+//! The C ABI of evener: `include/evener.h` is generated from this crate.
+//!
+//! Two builds of the same sources:
+//!
+//! - **bare** (`--no-default-features`): `no_std`, no libc, no allocation. The core's balancer and controller in memory
+//!   that the caller gives ([`bare`]).
+//! - **full** (default): the above, and channels: targets, resolution, service config, waiting calls ([`full`]).
+//!
+//! # How a function is made
+//!
+//! Every exported function is a few lines: [`boundary::guard`] around it (a panic becomes `EVENER_PANIC`), macros that
+//! turn pointers into references or answer with a status, and one call into safe code. All `unsafe` lives in the islands
+//! `boundary`, `bare::block` and, for the two reference-counted objects of the full build, `full::object`; each block there says
+//! why it is sound, and a test holds the list of islands.
+//!
+//! # What the caller promises
+//!
+//! Exported functions are `unsafe` to call from Rust. A pointer that is null or misaligned, memory that is too short, an object
+//! of another kind, a ticket that was finished: all that is answered by a status. What a library cannot see, the
+//! caller promises: that a pointer which is neither null nor misaligned points to readable (for results: writable)
+//! memory of the size its type has, for as long as the call runs, and that nobody else writes it meanwhile.
+#![cfg_attr(not(feature = "full"), no_std)]
+#![allow(non_camel_case_types)] // The C names are the names: nothing to look up twice.
+#![allow(clippy::missing_safety_doc)] // The one safety contract stands above; a section per function would only repeat it in the header.
+#![allow(clippy::upper_case_acronyms)]
+
+#[macro_use]
+mod boundary;
+pub mod bare;
+mod events;
+#[cfg(feature = "full")]
+pub mod full;
+#[cfg(all(feature = "panic-loop", not(test)))]
+mod panic_loop;
+mod status;
+mod version;
+
+pub use events::{evener_event_kind, evener_log_level};
+pub use status::{evener_status, evener_status_message};
+pub use version::{
+    EVENER_ABI_VERSION, EVENER_VERSION_MAJOR, EVENER_VERSION_MINOR, EVENER_VERSION_PATCH, evener_abi_version,
+    evener_version,
+};

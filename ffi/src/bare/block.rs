@@ -1,0 +1,223 @@
+//! The island that lays a balancer and its controller into the caller's memory.
+//!
+//! The first of two checks against misuse is the mark of `boundary`, the second the controller's busy word: whoever finds it
+//! taken leaves.
+
+use core::cell::UnsafeCell;
+use core::mem::{ManuallyDrop, offset_of};
+use core::ptr;
+use core::slice;
+
+use evener_core::sync::{AtomicU32, Ordering};
+use evener_core::{Balancer, Controller, Limits, Member, Options};
+
+use super::layout::{ALIGN, Layout};
+use super::limits::{evener_limits, parse};
+use crate::boundary::{self, Answer, Marked, mark_at, mark_of};
+use crate::evener_status::{self, *};
+
+/// The words of the caller's block. `'static` stands for "until fini", which the caller promises to call last.
+pub(crate) type Words = &'static [AtomicU32];
+pub(crate) type Core = Controller<Words, &'static mut [Member]>;
+
+/// The side that picks: any number of threads, never waiting for one another or for the controller.
+///
+/// It lives in the caller's memory, which must stay where it is until evener_balancer_fini.
+///
+/// Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_user, evener_published.
+pub struct evener_balancer {
+    mark: AtomicU32,
+    inner: Balancer<Words>,
+}
+
+/// The side that decides: one thread at a time; a second one is answered `EVENER_BUSY`.
+///
+/// It lives in the same memory as its balancer.
+///
+/// Used by: evener_controller_update, evener_controller_set_policy, evener_controller_set_connectivity,
+/// evener_controller_set_health, evener_controller_connect, evener_controller_poll, evener_controller_next_deadline,
+/// evener_controller_state, evener_controller_handle, evener_controller_endpoint.
+pub struct evener_controller {
+    mark: AtomicU32,
+    turn: AtomicU32,
+    /// Address of the balancer it was made with.
+    partner: usize,
+    inner: UnsafeCell<Core>,
+}
+
+const FREE: u32 = 0;
+const TAKEN: u32 = 1;
+const POISONED: u32 = 2;
+
+/// The first word of a block that is being filled; marks are odd.
+const CLAIMING: u32 = 2;
+
+// SAFETY: `build` writes the mark last, `fini` zeroes it first.
+unsafe impl Marked for evener_balancer {
+    const KIND: u32 = 0x6576_6E63;
+    const MARK_AT: usize = offset_of!(Self, mark);
+}
+
+// SAFETY: `fill` writes the whole object at once, the balancer's mark later; `fini` zeroes it first.
+unsafe impl Marked for evener_controller {
+    const KIND: u32 = 0x6576_6E8D;
+    const MARK_AT: usize = offset_of!(Self, mark);
+}
+
+impl evener_balancer {
+    #[inline(always)]
+    pub(crate) const fn core(&self) -> &Balancer<Words> {
+        &self.inner
+    }
+}
+
+/// Runs `body` on the controller behind a pointer, if nobody else is inside.
+///
+/// # Safety
+/// The crate's contract for callers: null, misaligned, or readable as an `evener_controller`.
+pub(crate) unsafe fn with_controller(
+    pointer: *mut evener_controller,
+    body: impl FnOnce(&mut Core) -> Answer,
+) -> Answer {
+    // SAFETY: the same contract.
+    let controller = unsafe { boundary::live(pointer.cast_const()) }?;
+    let turn = Turn::take(&controller.turn)?;
+    // SAFETY: whoever holds the turn is alone inside, and it is given back only after `body`.
+    let answer = body(unsafe { &mut *controller.inner.get() });
+    turn.give_back();
+    answer
+}
+
+/// Being the one inside a controller. Unwinding out of it poisons.
+struct Turn<'a>(&'a AtomicU32);
+
+impl<'a> Turn<'a> {
+    fn take(word: &'a AtomicU32) -> Result<Self, evener_status> {
+        match word.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(Self(word)),
+            Err(POISONED) => Err(EVENER_POISONED),
+            Err(_) => Err(EVENER_BUSY),
+        }
+    }
+
+    fn give_back(self) {
+        ManuallyDrop::new(self).0.store(FREE, Ordering::Release);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(POISONED, Ordering::Release);
+    }
+}
+
+/// Makes a balancer and its controller in the caller's memory.
+///
+/// `memory`: `length` bytes, at least what evener_balancer_size says, aligned to evener_balancer_align, and **zero-filled**
+/// (static memory is; calloc gives it) or given back by evener_balancer_fini. It must neither move nor be freed before
+/// evener_balancer_fini. Both pointers written point into it; nothing else is ever allocated.
+///
+/// Any thread, an interrupt handler too if it may take the time (it writes the whole block).
+/// Errors, with nothing written: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_BAD_SIZE`, `EVENER_BAD_ARGUMENT` (a limit out of
+/// range), `EVENER_TOO_SMALL`, `EVENER_CLAIMED` (a balancer lives here already, or the memory is not zero-filled).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn evener_balancer_init(
+    memory: *mut core::ffi::c_void,
+    length: usize,
+    limits: *const evener_limits,
+    shared: *mut *mut evener_balancer,
+    exclusive: *mut *mut evener_controller,
+) -> evener_status {
+    boundary::guard(|| {
+        let (shared, exclusive) = (out!(shared), out!(exclusive));
+        let given: evener_limits = versioned!(limits);
+        let (limits, options) = parse(&given)?;
+        // SAFETY: `length` bytes at `memory` are the caller's to give, by this function's contract.
+        let (balancer, controller) = unsafe { build(memory.cast(), length, &limits, options) }?;
+        shared.write(balancer);
+        exclusive.write(controller);
+        Ok(EVENER_OK)
+    })
+}
+
+type Built = (*mut evener_balancer, *mut evener_controller);
+
+/// # Safety
+/// `memory` is null, misaligned, or `length` bytes that are the caller's alone until fini, zero-filled or left by fini.
+unsafe fn build(memory: *mut u8, length: usize, limits: &Limits, options: Options) -> Result<Built, evener_status> {
+    let layout = Layout::of(limits)?;
+    if memory.is_null() {
+        return Err(EVENER_NULL_POINTER);
+    }
+    if !memory.addr().is_multiple_of(ALIGN) {
+        return Err(EVENER_MISALIGNED);
+    }
+    if length < layout.size {
+        return Err(EVENER_TOO_SMALL);
+    }
+    let balancer = memory.cast::<evener_balancer>();
+    // SAFETY: inside the block, aligned; zero-filled memory is a valid atomic, and so is what fini leaves.
+    let claim = unsafe { &*mark_at(balancer) };
+    if claim.compare_exchange(0, CLAIMING, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        return Err(EVENER_CLAIMED);
+    }
+    // SAFETY: the block is long enough, aligned and, by the claim, ours alone.
+    let built = unsafe { fill(memory, &layout, limits, options) };
+    claim.store(if built.is_ok() { mark_of(balancer) } else { 0 }, Ordering::Release);
+    built
+}
+
+/// # Safety
+/// `memory` holds `layout.size` bytes, aligned to `ALIGN`, that nobody else touches.
+unsafe fn fill(memory: *mut u8, layout: &Layout, limits: &Limits, options: Options) -> Result<Built, evener_status> {
+    // SAFETY: the four regions lie inside the block one after another and are aligned, as `Layout` made them: no two
+    // references overlap. Words and members are written before slices are made of them; `'static` ends at fini.
+    unsafe {
+        let words_at = memory.add(layout.words).cast::<AtomicU32>();
+        (0..layout.word_count).for_each(|i| words_at.add(i).write(AtomicU32::new(0)));
+        let words: Words = slice::from_raw_parts(words_at, layout.word_count);
+
+        let members_at = memory.add(layout.members).cast::<Member>();
+        (0..layout.member_count).for_each(|i| members_at.add(i).write(Member::EMPTY));
+        let members = slice::from_raw_parts_mut(members_at, layout.member_count);
+
+        let core = Controller::claim(words, members, *limits, options).map_err(|_| EVENER_BAD_ARGUMENT)?;
+        let balancer = memory.cast::<evener_balancer>();
+        ptr::addr_of_mut!((*balancer).inner).write(core.balancer());
+
+        let controller = memory.add(layout.controller).cast::<evener_controller>();
+        controller.write(evener_controller {
+            mark: AtomicU32::new(mark_of(controller)),
+            turn: AtomicU32::new(FREE),
+            partner: balancer.addr(),
+            inner: UnsafeCell::new(core),
+        });
+        Ok((balancer, controller))
+    }
+}
+
+/// Ends a balancer and its controller. Afterwards the memory is the caller's again, for anything, a new balancer included.
+///
+/// The caller guarantees that no call of any kind on either is under way or comes later; tickets that are still open
+/// are forgotten. Not from an interrupt handler that may have stopped such a call.
+/// Errors, with nothing changed: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER` (one of them is not live),
+/// `EVENER_BAD_ARGUMENT` (they do not belong together), `EVENER_BUSY`. A poisoned controller can be ended.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn evener_balancer_fini(
+    shared: *mut evener_balancer,
+    exclusive: *mut evener_controller,
+) -> evener_status {
+    boundary::guard(|| {
+        let (balancer, control): (&evener_balancer, &evener_controller) = (live!(shared), live!(exclusive));
+        if control.partner != shared.addr() {
+            return Err(EVENER_BAD_ARGUMENT);
+        }
+        if let Err(EVENER_BUSY) = Turn::take(&control.turn).map(ManuallyDrop::new) {
+            return Err(EVENER_BUSY);
+        }
+        // Neither has anything to drop: they hold slices of this block and plain data.
+        control.mark.store(0, Ordering::Release);
+        balancer.mark.store(0, Ordering::Release);
+        Ok(EVENER_OK)
+    })
+}

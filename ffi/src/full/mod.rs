@@ -1,0 +1,19 @@
+//! Channels: targets, resolution, service config, waiting calls, over the `channel` crate. Needs std.
+//!
+//! A program has one driver (or a few) and any number of channels. The transport is the program's: it takes events from the
+//! driver, connects, reports states, and asks the channel where each call goes.
+
+mod call;
+mod channel;
+mod driver;
+mod endpoints;
+mod object;
+mod options;
+mod text;
+
+pub use call::*;
+pub use channel::*;
+pub use driver::*;
+pub use endpoints::{evener_address_endpoint, evener_named_list};
+pub use options::evener_channel_options;
+pub use text::evener_text;
