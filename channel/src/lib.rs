@@ -1,1 +1,3 @@
 //! channel
+
+pub mod config;
