@@ -1,0 +1,185 @@
+// The channel that applications and generated stubs are given.
+#ifndef EVENER_GRPC_CHANNEL_HPP
+#define EVENER_GRPC_CHANNEL_HPP
+
+#include <grpcpp/support/time.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "access.hpp"
+#include "core.hpp"
+#include "late_bind.hpp"
+#include "log.hpp"
+
+namespace evener::grpc {
+
+// Everything a channel can be told beyond target, credentials and arguments. The defaults are good.
+struct ChannelOptions {
+  // The servers, instead of those the target names; replaced at any time by Channel::UpdateEndpoints().
+  std::optional<std::vector<Endpoint>> endpoints;
+  // gRPC's service config, in JSON. Wins over GRPC_ARG_SERVICE_CONFIG.
+  std::string service_config;
+  // How long calls on an endpoint that was removed may go on before they are cancelled. 0: the default, 30 s.
+  std::chrono::milliseconds drain_timeout{0};
+  // How often a DNS name is looked up again. 0: the default, 30 s.
+  std::chrono::milliseconds dns_refresh{0};
+  // The JSON file that targets such as "static:///NAME" are looked up in. It is read again when it changes.
+  std::string static_file;
+  // Interceptors of every call, as grpc::experimental::CreateCustomChannelWithInterceptors() takes them; they see the call on the
+  // endpoint it was sent to.
+  std::vector<std::shared_ptr<::grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  // Told how each call on an endpoint ended.
+  CallObserver observer;
+};
+
+// A ChannelInterface that sends each call to the endpoint the engine picks. All functions may be called from any thread.
+//
+// Calls go on after the channel object is gone, as with a stock channel: they, and calls that still wait, keep alive what they
+// need.
+class Channel final : public ::grpc::ChannelInterface {
+ public:
+  Channel(const std::string& target, std::shared_ptr<::grpc::ChannelCredentials> credentials,
+          const ::grpc::ChannelArguments& arguments, ChannelOptions options);
+
+  // IDLE, CONNECTING, READY or TRANSIENT_FAILURE, over all endpoints. An idle channel starts working when asked to connect here, or
+  // by its first call. WaitForStateChange(), NotifyOnStateChange() and WaitForConnected(), which ChannelInterface declares,
+  // behave as a stock channel's.
+  grpc_connectivity_state GetState(bool try_to_connect) override;
+
+  // Replaces the servers. Those that stay keep their connections and calls; calls on those that go may finish within the drain
+  // timeout. INVALID_ARGUMENT with the reason, and nothing is changed, when an endpoint cannot be understood.
+  ::grpc::Status UpdateEndpoints(const std::vector<Endpoint>& endpoints);
+
+  // Replaces the service config. INVALID_ARGUMENT with path and reason when it is not valid; the former one stays then. What
+  // is understood but not obeyed yet is logged as a warning. Connections are kept.
+  ::grpc::Status SetServiceConfig(const std::string& json);
+
+  // JSON: endpoints with state, weight, calls in flight and last error; policy; config. For people and tests; fields may be added.
+  std::string Describe() const;
+
+  // Names of the arguments given that this channel does not obey. See arguments.hpp for why.
+  const std::vector<std::string>& IgnoredArguments() const { return ignored_; }
+
+ private:
+  ::grpc::internal::Call CreateCall(const ::grpc::internal::RpcMethod& method, ::grpc::ClientContext* context,
+                                    ::grpc::CompletionQueue* queue) override;
+  ::grpc::CompletionQueue* CallbackCQ() override { return access::SharedCallbackQueue(); }
+  void NotifyOnStateChangeImpl(grpc_connectivity_state last, gpr_timespec deadline,
+                               ::grpc::CompletionQueue* queue, void* tag) override;
+  bool WaitForStateChangeImpl(grpc_connectivity_state last, gpr_timespec deadline) override;
+
+  // Never reached through our calls, which know the inner channel; this body is right in every version.
+  void PerformOpsOnCall(::grpc::internal::CallOpSetInterface* ops, ::grpc::internal::Call* call) override {
+    ops->FillOps(call);
+  }
+  // A registration belongs to one real channel. Without one, gRPC goes by the method's name.
+  void* RegisterMethod(const char*) override { return nullptr; }
+
+  std::shared_ptr<detail::Core> core_;  // null when the target or the options were no good
+  ::grpc::Status failure_;              // what all calls end with then
+  std::vector<std::string> ignored_;
+};
+
+// Like grpc::CreateCustomChannel(): never fails at once. With a target or options that cannot be understood it gives a channel all
+// of whose calls fail with the reason, which is logged as well. Arguments that are not obeyed are warned about.
+//
+// Without a service config the policy is round_robin, not gRPC's pick_first.
+inline std::shared_ptr<Channel> CreateChannel(
+    const std::string& target, const std::shared_ptr<::grpc::ChannelCredentials>& credentials,
+    const ::grpc::ChannelArguments& arguments = {}, ChannelOptions options = {}) {
+  return std::make_shared<Channel>(target, credentials, arguments, std::move(options));
+}
+
+inline Channel::Channel(const std::string& target, std::shared_ptr<::grpc::ChannelCredentials> credentials,
+                        const ::grpc::ChannelArguments& arguments, ChannelOptions options) {
+  detail::Arguments sorted(arguments);
+  ignored_ = sorted.ignored();
+  for (const auto& name : ignored_) {
+    detail::Log(LogLevel::kWarning, "channel to " + target + ": the argument " + name + " is not obeyed");
+  }
+  detail::EngineSettings settings;
+  settings.service_config =
+      options.service_config.empty() ? sorted.service_config() : std::move(options.service_config);
+  settings.has_endpoints = options.endpoints.has_value();
+  if (settings.has_endpoints) settings.endpoints = std::move(*options.endpoints);
+  settings.static_file = std::move(options.static_file);
+  settings.drain_timeout = options.drain_timeout;
+  settings.dns_refresh = options.dns_refresh;
+  detail::Transport transport{std::move(credentials), std::move(sorted), std::move(options.interceptors),
+                              settings.service_config};
+  failure_ = detail::Core::Open(target, settings, std::move(transport), std::move(options.observer), &core_);
+  if (core_) return;
+  detail::Log(LogLevel::kError, "channel to " + target + ": " + failure_.error_message());
+  failure_ = {::grpc::StatusCode::UNAVAILABLE, "channel to " + target + ": " + failure_.error_message()};
+}
+
+// The call path. A READY endpoint: one pick, one look, and the call is made on the endpoint's channel.
+inline ::grpc::internal::Call Channel::CreateCall(const ::grpc::internal::RpcMethod& method,
+                                                  ::grpc::ClientContext* context,
+                                                  ::grpc::CompletionQueue* queue) {
+  const auto fail = [&](const ::grpc::Status& status) {
+    const auto code = static_cast<grpc_status_code>(status.error_code());
+    const auto lame = access::LameChannel(code, status.error_message());
+    return access::Door::CreateCall(lame.get(), method, context, queue);
+  };
+  if (!core_) return fail(failure_);
+  // More than once only where an endpoint has just been lost; then the next pick is another one. What cannot be placed
+  // waits, which is always right.
+  constexpr int kAttempts = 3;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    evener_call ticket{};
+    const auto start = core_->engine().StartCall(method.name(), access::Door::WaitForReady(context), &ticket);
+    if (start == detail::Engine::Start::kFail) return fail(core_->engine().FailureOf(ticket));
+    if (start == detail::Engine::Start::kWait) break;
+    if (const auto call = core_->Place(ticket, method, context, queue)) return *call;
+  }
+  return detail::CreateWaitingCall(core_, method, context, queue);
+}
+
+inline grpc_connectivity_state Channel::GetState(bool try_to_connect) {
+  if (!core_) return GRPC_CHANNEL_TRANSIENT_FAILURE;
+  return static_cast<grpc_connectivity_state>(core_->engine().State(try_to_connect));
+}
+
+inline bool Channel::WaitForStateChangeImpl(grpc_connectivity_state last, gpr_timespec deadline) {
+  if (!core_) {
+    if (last != GRPC_CHANNEL_TRANSIENT_FAILURE) return true;
+    gpr_sleep_until(deadline);
+    return false;
+  }
+  const auto when = gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC);
+  if (gpr_time_cmp(when, gpr_inf_future(GPR_CLOCK_MONOTONIC)) == 0) {
+    return core_->engine().WaitForStateChange(last, -1);
+  }
+  const auto left = gpr_time_sub(when, gpr_now(GPR_CLOCK_MONOTONIC));
+  const double ms = gpr_timespec_to_micros(left) / 1000.0 + 1.0;  // rounded up: not a moment too early
+  constexpr double kLongest = 1e15;
+  return core_->engine().WaitForStateChange(last, static_cast<int64_t>(ms < 0 ? 0 : ms > kLongest ? kLongest : ms));
+}
+
+inline void Channel::NotifyOnStateChangeImpl(grpc_connectivity_state last, gpr_timespec deadline,
+                                             ::grpc::CompletionQueue* queue, void* tag) {
+  if (core_) return core_->NotifyOnStateChange(last, deadline, queue, tag);
+  const auto lame = access::LameChannel(GRPC_STATUS_UNAVAILABLE, failure_.error_message());
+  access::Door::NotifyOnStateChange(lame.get(), last, deadline, queue, tag);
+}
+
+inline ::grpc::Status Channel::UpdateEndpoints(const std::vector<Endpoint>& endpoints) {
+  return core_ ? core_->engine().UpdateEndpoints(endpoints) : failure_;
+}
+
+inline ::grpc::Status Channel::SetServiceConfig(const std::string& json) {
+  return core_ ? core_->SetServiceConfig(json) : failure_;
+}
+
+inline std::string Channel::Describe() const { return core_ ? core_->engine().Describe() : "{}"; }
+
+}  // namespace evener::grpc
+
+#endif  // EVENER_GRPC_CHANNEL_HPP
