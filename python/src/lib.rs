@@ -1,1 +1,62 @@
-//! python
+//! The compiled half of the Python package: thin classes over evener's core and channel engine.
+//!
+//! Nothing here decides anything. Picks do not release the interpreter's lock, which would cost more than the pick; whatever
+//! may wait for the engine's own lock releases it first, and no thread of the engine ever takes it.
+#![forbid(unsafe_code)]
+
+mod balancer;
+mod call;
+mod channel;
+mod clock;
+mod driver;
+mod endpoints;
+mod errors;
+mod fork;
+mod names;
+mod raw;
+mod ticket;
+
+use pyo3::prelude::*;
+
+/// evener's compiled half. The documented interface is `evener` and `evener.grpc`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::balancer::{Balancer, Nothing};
+    #[pymodule_export]
+    use crate::call::Call;
+    #[pymodule_export]
+    use crate::channel::Channel;
+    #[pymodule_export]
+    use crate::driver::Driver;
+    #[pymodule_export]
+    use crate::errors::{ConfigError, NoEndpoint};
+    #[pymodule_export]
+    use crate::fork::forked;
+    #[pymodule_export]
+    use crate::names::policies;
+    #[pymodule_export]
+    use crate::raw::RawBalancer;
+    #[pymodule_export]
+    use crate::ticket::{Failure, Ticket};
+
+    // Kinds of a driver's events.
+    #[pymodule_export]
+    const CONNECT: u32 = crate::driver::CONNECT;
+    #[pymodule_export]
+    const DISCONNECT: u32 = crate::driver::DISCONNECT;
+    #[pymodule_export]
+    const CANCEL_CALLS: u32 = crate::driver::CANCEL_CALLS;
+    #[pymodule_export]
+    const CLOSE: u32 = crate::driver::CLOSE;
+    #[pymodule_export]
+    const STATE_CHANGED: u32 = crate::driver::STATE_CHANGED;
+    #[pymodule_export]
+    const PICK_AGAIN: u32 = crate::driver::PICK_AGAIN;
+    #[pymodule_export]
+    const LOG: u32 = crate::driver::LOG;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python's name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,21 @@
+"""The load-balancing brain of a gRPC client.
+
+``evener.Balancer`` picks one of your own objects, by weight, in tens of nanoseconds. ``evener.grpc`` and ``evener.grpc.aio``
+are drop-in channels for gRPC built on the same core.
+
+>>> import evener
+>>> balancer = evener.Balancer(["10.0.0.1:8080", "10.0.0.2:8080"], seed=1)
+>>> sorted(balancer.pick() for _ in range(4))
+['10.0.0.1:8080', '10.0.0.1:8080', '10.0.0.2:8080', '10.0.0.2:8080']
+
+Logs go to Python's ``logging``, under the name ``evener``.
+"""
+
+import os as _os
+
+from evener import _native
+from evener._native import Balancer, Call, ConfigError, NoEndpoint, __version__, policies
+
+_os.register_at_fork(after_in_child=_native.forked)
+
+__all__ = ["Balancer", "Call", "ConfigError", "NoEndpoint", "__version__", "policies"]

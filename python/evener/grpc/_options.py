@@ -1,0 +1,117 @@
+"""What a user gives a channel, turned into what the engine and each inner channel are given. No gRPC calls are made here."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, Union
+
+_LOG = logging.getLogger("evener")
+
+EndpointSpec: TypeAlias = tuple[Sequence[str], int, Union[str, None]]
+"""Addresses of one endpoint, its weight, its zone."""
+EndpointLike: TypeAlias = Union[str, "Endpoint"]
+Option: TypeAlias = tuple[str, Any]
+
+_SERVICE_CONFIG = "grpc.service_config"
+_LB_POLICY = "grpc.lb_policy_name"
+_AUTHORITY = "grpc.default_authority"
+
+# An inner channel has one endpoint and no say: these are evener's to set.
+_OWN = {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.service_config_disable_resolution": 1,
+    "grpc.client_idle_timeout_ms": 2**31 - 1,
+}
+# These speak of name resolution or of balancing between endpoints, which inner channels do not do.
+_UNREACHABLE = frozenset(
+    {
+        "grpc.dns_ares_query_timeout",
+        "grpc.dns_enable_srv_queries",
+        "grpc.dns_min_time_between_resolutions_ms",
+        "grpc.grpclb_call_timeout_ms",
+        "grpc.grpclb_fallback_timeout_ms",
+        "grpc.max_channel_trace_event_memory_per_node",
+    }
+)
+
+
+class Endpoint(NamedTuple):
+    """One server: one or more addresses of the same process, its weight and zone.
+
+    ``address`` is ``host:port`` (an IP address), ``unix:/path``, or several of them joined by commas. Weight 0 drains the
+    server: it keeps its connection and gets no calls.
+
+    >>> from evener.grpc import Endpoint
+    >>> Endpoint("10.0.0.1:8080", weight=3).weight
+    3
+    """
+
+    address: str
+    weight: int = 1
+    zone: str | None = None
+
+
+def endpoint_specs(endpoints: Iterable[EndpointLike]) -> list[EndpointSpec]:
+    """The engine's form of a list of ``"h:p"`` strings and `Endpoint` objects."""
+    whole = (Endpoint(each) if isinstance(each, str) else each for each in endpoints)
+    return [(each.address.split(","), each.weight, each.zone) for each in whole]
+
+
+def list_specs(lists: Mapping[str, Iterable[EndpointLike]]) -> dict[str, list[EndpointSpec]]:
+    """The engine's form of a map of named lists."""
+    return {name: endpoint_specs(endpoints) for name, endpoints in lists.items()}
+
+
+class ChannelSettings:
+    """One user's options, sorted by who obeys them. Immutable."""
+
+    __slots__ = ("authority", "compression", "options", "service_config")
+
+    def __init__(self, options: Iterable[Option] | None, service_config: str | Mapping[str, Any] | None) -> None:
+        given = dict(options or ())
+        in_options = given.pop(_SERVICE_CONFIG, None)
+        policy = given.pop(_LB_POLICY, None)
+        self.service_config = _config_text(service_config if service_config is not None else in_options)
+        if self.service_config is None and policy is not None:
+            self.service_config = json.dumps({"loadBalancingConfig": [{policy: {}}]})
+        self.authority: str | None = given.pop(_AUTHORITY, None)
+        self.options = _inner_options(given)
+
+    def inner_options(self, authority: str, config: str) -> list[Option]:
+        """All options of an inner channel of a channel called `authority`."""
+        return [*self.options, (_AUTHORITY, self.authority or authority), (_SERVICE_CONFIG, config)]
+
+
+def inner_config(service_config: str | None, addresses: int) -> str:
+    """The service config of an inner channel of so many addresses: message limits, and who keeps it connected.
+
+    With one address round_robin is chosen because it reconnects by itself; several addresses of one server are tried in turn.
+    Timeouts, waiting and retries are not repeated: they are obeyed outside, once.
+    """
+    policy = "round_robin" if addresses == 1 else "pick_first"
+    limits = _limits(service_config)
+    return json.dumps({"loadBalancingConfig": [{policy: {}}], **({"methodConfig": limits} if limits else {})})
+
+
+def _limits(service_config: str | None) -> list[dict[str, Any]]:
+    keys = ("name", "maxRequestMessageBytes", "maxResponseMessageBytes")
+    methods = json.loads(service_config).get("methodConfig") or [] if service_config else []
+    # An entry without limits stays: it may be the more specific one that lifts another's limit.
+    entries = [{key: each[key] for key in keys if key in each} for each in methods if each.get("name")]
+    return entries if any(len(entry) > 1 for entry in entries) else []
+
+
+def _config_text(config: str | Mapping[str, Any] | None) -> str | None:
+    return config if config is None or isinstance(config, str) else json.dumps(config)
+
+
+def _inner_options(given: Mapping[str, Any]) -> list[Option]:
+    for key in given:
+        if key in _OWN:
+            _LOG.warning("channel option %s is evener's own and is not changed", key)
+        elif key in _UNREACHABLE:
+            _LOG.warning("channel option %s has no effect: names are not resolved by gRPC here", key)
+    inner = {"grpc.enable_retries": 0, **given, **_OWN}
+    return [(key, value) for key, value in inner.items() if key not in _UNREACHABLE]

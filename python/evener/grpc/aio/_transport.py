@@ -1,0 +1,222 @@
+"""One asyncio channel's inner channels: a real grpc.aio channel per endpoint, made, watched and closed as the engine says."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from evener import _native
+from evener.grpc import _states
+from evener.grpc._options import ChannelSettings, inner_config
+from evener.grpc._transport import Kind
+from evener.grpc.aio._driver import LoopDriver
+
+_EXPLAIN = "/evener/Explain"
+_EXPLAIN_SECONDS = 1.0
+
+ChannelFactory = Callable[[str, list[tuple[str, Any]]], grpc.aio.Channel]
+"""Makes an inner channel from a target and options; it knows credentials, compression and interceptors."""
+
+
+class InnerEndpoint:
+    """A grpc.aio channel to one endpoint, whose connectivity goes to the engine."""
+
+    def __init__(
+        self, native: _native.Channel, index: int, channel: grpc.aio.Channel, loop: asyncio.AbstractEventLoop, explain: bool
+    ) -> None:
+        self.channel = channel
+        self._multicallables: weakref.WeakKeyDictionary[object, Any] = weakref.WeakKeyDictionary()
+        self._watch = loop.create_task(_watch(native, index, channel, explain))
+
+    def connect(self) -> None:
+        """Leaves IDLE."""
+        self.channel.get_state(try_to_connect=True)
+
+    def multicallable(self, method: object, kind: Kind) -> Any:
+        """The inner multicallable of `method`, made at its first call."""
+        found = self._multicallables.get(method)
+        if found is None:
+            make: Any = getattr(self.channel, kind.name)
+            found = make(kind.path, kind.serializer, kind.deserializer, kind.registered)
+            self._multicallables[method] = found
+        return found
+
+    def release(self) -> None:
+        """Stops watching; the connection goes with the last call that runs on it."""
+        self._watch.cancel()
+
+
+async def _watch(native: _native.Channel, index: int, channel: grpc.aio.Channel, explain: bool) -> None:
+    """Tells the engine of every state. Asking with `try_to_connect` also has pick_first leave IDLE."""
+    state = channel.get_state(try_to_connect=True)
+    while state is not _states.SHUTDOWN:
+        error = await _explain(channel) if explain and state is _states.TRANSIENT_FAILURE else ""
+        latest = channel.get_state(try_to_connect=True)
+        if latest is state:
+            native.set_state(index, _states.number_of(state), error)
+            await channel.wait_for_state_change(state)
+            latest = channel.get_state(try_to_connect=True)
+        state = latest
+
+
+async def _explain(channel: grpc.aio.Channel) -> str:
+    """Why the channel is in TRANSIENT_FAILURE. grpcio tells only calls, so one is made: in this state it fails at once, and
+    never leaves the process."""
+    make: Any = channel.unary_unary(_EXPLAIN)
+    try:
+        await make(b"", timeout=_EXPLAIN_SECONDS, wait_for_ready=False)
+    except grpc.RpcError as error:
+        return str(getattr(error, "details", lambda: "")() or "")
+    return ""
+
+
+class Transport:
+    """The endpoints of one channel on one loop."""
+
+    def __init__(
+        self,
+        driver: LoopDriver,
+        native: _native.Channel,
+        token: int,
+        settings: ChannelSettings,
+        make: ChannelFactory,
+        loop: asyncio.AbstractEventLoop,
+        explain: bool,
+    ) -> None:
+        self.native = native
+        self.token = token
+        self.loop = loop
+        self.is_closed = False
+        self.waiting: dict[int, Callable[[], bool]] = {}
+        self._driver = driver
+        self._settings = settings
+        self._make = make
+        # Whether failures may be explained: not where the application's interceptors would see the question.
+        self._explain = explain
+        self._config = settings.service_config
+        self._endpoints: dict[int, InnerEndpoint] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._state_waiters: list[asyncio.Future[None]] = []
+        driver.registry.add(token, self)
+        driver.attach()
+
+    def endpoint(self, index: int) -> InnerEndpoint | None:
+        """The endpoint numbered `index`, if it is connected or connecting."""
+        return self._endpoints.get(index)
+
+    def act(self, kind: int, endpoint: int, state: int) -> None:
+        """Carries out one action of the engine."""
+        action = _ACTIONS.get(kind)
+        if action is not None:
+            action(self, endpoint)
+        elif kind == _native.STATE_CHANGED:
+            self._wake_state_waiters()
+        elif kind == _native.PICK_AGAIN:
+            self._pick_again()
+
+    async def state_changed(self) -> None:
+        """Returns at the next change of the channel's state."""
+        waiter: asyncio.Future[None] = self.loop.create_future()
+        self._state_waiters.append(waiter)
+        await waiter
+
+    def set_service_config(self, config: str) -> list[str]:
+        """Hands a config to the engine, and its message limits to the inner channels. Returns warnings."""
+        warnings = self.native.set_service_config(config)
+        same = inner_config(self._config, 1) == inner_config(config, 1)
+        self._config = config
+        for index in [] if same else list(self._endpoints):
+            self._disconnect(index)
+            self._add(index)
+        return warnings
+
+    async def close_all(self, grace: float | None) -> None:
+        """Ends everything and waits for the inner channels to be closed; calls that still run after `grace` are cancelled."""
+        for endpoint in self._empty():
+            self._close_inner(endpoint, grace)
+        while self._closing:
+            await asyncio.wait(self._closing)
+
+    def close(self) -> None:
+        """Ends everything; the calls that still run go on to their end."""
+        for endpoint in self._empty():
+            if not self.loop.is_closed():
+                endpoint.release()
+
+    def _empty(self) -> list[InnerEndpoint]:
+        if self.is_closed or self.native.inherited:
+            return []
+        self.is_closed = True
+        endpoints = list(self._endpoints.values())
+        self._endpoints.clear()
+        self._driver.registry.remove(self.token)
+        self.native.close()
+        self._driver.detach()
+        if not self.loop.is_closed():
+            self._wake_state_waiters()
+            self._pick_again()
+        return endpoints
+
+    def _wake_state_waiters(self) -> None:
+        waiters, self._state_waiters = self._state_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _pick_again(self) -> None:
+        for number, start in list(self.waiting.items()):
+            if start():
+                self.waiting.pop(number, None)
+
+    def _connect(self, index: int) -> None:
+        endpoint = self._endpoints.get(index)
+        if endpoint is None:
+            self._add(index)
+        else:
+            endpoint.connect()
+
+    def _add(self, index: int) -> None:
+        target = self.native.endpoint_target(index)
+        if target is None:
+            return
+        config = inner_config(self._config, target.count(",") + 1)
+        options = self._settings.inner_options(self.native.authority(), config)
+        try:
+            channel = self._make(target, options)
+        except Exception as error:
+            self.native.set_state(index, _states.number_of(_states.TRANSIENT_FAILURE), f"no channel to {target}: {error}")
+            return
+        self._endpoints[index] = InnerEndpoint(self.native, index, channel, self.loop, self._explain)
+
+    def _disconnect(self, index: int) -> None:
+        endpoint = self._endpoints.pop(index, None)
+        if endpoint is not None:
+            endpoint.release()
+
+    def _cancel_calls(self, index: int) -> None:
+        endpoint = self._endpoints.pop(index, None)
+        if endpoint is not None:
+            self._close_inner(endpoint)
+
+    def _close_endpoint(self, index: int) -> None:
+        self._cancel_calls(index)
+        self.native.closed(index)
+
+    def _close_inner(self, endpoint: InnerEndpoint, grace: float | None = None) -> None:
+        endpoint.release()
+        task = self.loop.create_task(endpoint.channel.close(grace))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+_ACTIONS: Mapping[int, Callable[[Transport, int], None]] = {
+    _native.CONNECT: Transport._connect,
+    _native.DISCONNECT: Transport._disconnect,
+    _native.CANCEL_CALLS: Transport._cancel_calls,
+    _native.CLOSE: Transport._close_endpoint,
+}
