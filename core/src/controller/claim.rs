@@ -1,4 +1,4 @@
-//! Who may be the controller: a word that is swapped. Model-checked in `tests/loom_claim.rs`.
+//! Who may be the controller: a word that is swapped. Model-checked in `models/claim.rs`.
 
 use crate::members::{Member, Stage, stride_order};
 use crate::memory::{CLAIM, Layout, Limits, MAX_ENDPOINTS, MAX_SCHEDULE, words};

@@ -1,5 +1,5 @@
 //! The one word that says which table is current, and the orderings around it. Model-checked in
-//! `tests/loom_publish.rs`, each ordering with a control that breaks it.
+//! `models/publish.rs`, each ordering with a control that breaks it.
 //!
 //! ```text
 //! 2k     table k is current

@@ -1,5 +1,5 @@
 //! How calls tell the controller that it has something to look at: a bit per slot and one word that says
-//! whether any bit is set. Model-checked in `tests/loom_gate.rs`.
+//! whether any bit is set. Model-checked in `models/gate.rs`.
 //!
 //! A raiser sets its bit before the word. The controller clears the word before the bits, and a bit
 //! before it looks at the slot: what is raised meanwhile is seen in this round or causes another one. The

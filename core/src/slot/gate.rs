@@ -1,5 +1,5 @@
 //! The gate of a slot: `in_flight << 1 | CLOSED` in one word, and the orderings that make a drained slot
-//! the controller's alone. Model-checked in `tests/loom_gate.rs`, each ordering with a control that
+//! the controller's alone. Model-checked in `models/gate.rs`, each ordering with a control that
 //! breaks it.
 //!
 //! - `begin` adds first and looks afterwards, so that no call can slip in between a look and an add.

@@ -36,8 +36,8 @@ impl Backoff {
     pub fn next_delay(&self, attempt: u32, random: u32) -> u32 {
         let base = self.base(attempt);
         let spread = base * u64::from(self.jitter_percent.min(100)) / 100;
-        let jittered = base - spread + ((2 * spread * u64::from(random)) >> 32);
-        u32::try_from(jittered).unwrap_or(u32::MAX)
+        let jitter = (u128::from(2 * spread) * u128::from(random)) >> 32;
+        u32::try_from(u128::from(base - spread) + jitter).unwrap_or(u32::MAX)
     }
 
     fn base(&self, attempt: u32) -> u64 {
