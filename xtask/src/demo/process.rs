@@ -74,11 +74,18 @@ impl Process {
                 Ok(Some(status)) if status.success() => return Ok(last),
                 Ok(Some(status)) => return Err(format!("{}: {status}", self.name)),
                 Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
-                _ => {
-                    let _ = self.child.kill();
-                    return Err(format!("{} did not end", self.name));
-                }
+                _ => return Err(format!("{} did not end", self.name)),
             }
+        }
+    }
+}
+
+/// What was not asked to end, because something went wrong before, is not left behind.
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
     }
 }
