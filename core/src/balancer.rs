@@ -115,6 +115,13 @@ impl<S: Deref<Target = [AtomicU32]>> Balancer<S> {
         Some(counters::read(slot))
     }
 
+    /// The host's own value for an endpoint; `None` if it is no longer there. Only a [`Ticket`] pins it: with a mere handle
+    /// the endpoint may leave at any moment.
+    pub fn user(&self, handle: Handle) -> Option<u64> {
+        let user = self.slot_of(handle)?.user();
+        self.slot_of(handle).map(|_| user)
+    }
+
     /// How many tables have been published, modulo 2³¹: it moves whenever picks may change.
     pub fn published(&self) -> u32 {
         self.words.get(STATE).map_or(0, state_word::published)

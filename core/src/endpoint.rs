@@ -7,9 +7,11 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 ///
 /// Weight, health and whatever else may change during an endpoint's life are no part of it, so changing them
 /// never costs a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
 pub struct EndpointId {
-    words: [u32; 4],
+    /// Low half, high half: as a C struct holds it.
+    halves: [u64; 2],
 }
 
 impl EndpointId {
@@ -34,19 +36,17 @@ impl EndpointId {
 
     /// An identity the host computed itself: equal numbers, same endpoint.
     pub const fn from_raw(raw: u128) -> Self {
-        Self { words: [raw as u32, (raw >> 32) as u32, (raw >> 64) as u32, (raw >> 96) as u32] }
+        Self { halves: [raw as u64, (raw >> 64) as u64] }
     }
 
     /// The number behind the identity.
     pub const fn raw(self) -> u128 {
-        let [a, b, c, d] = self.words;
-        a as u128 | (b as u128) << 32 | (c as u128) << 64 | (d as u128) << 96
+        self.halves[0] as u128 | (self.halves[1] as u128) << 64
     }
 
     /// 32 bits that differ for most identities, also for those a host numbers 1, 2, 3.
     pub(crate) const fn hash32(self) -> u32 {
-        let [a, b, c, d] = self.words;
-        let folded = (a ^ c) as u64 | ((b ^ d) as u64) << 32;
+        let folded = self.halves[0] ^ self.halves[1].rotate_left(32);
         (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
     }
 }
@@ -58,7 +58,10 @@ impl core::fmt::Debug for EndpointId {
 }
 
 /// One entry of an address list, as given to [`Controller::update`](crate::Controller::update).
+///
+/// The layout is C's (32 bytes, the last four unused), so that a C program's list is read in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Endpoint {
     /// Who it is.
     pub id: EndpointId,

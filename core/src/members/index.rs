@@ -82,7 +82,7 @@ fn set(members: &mut [Member], bucket: u32, slot: u16) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::HashMap;
     use std::vec::Vec;
 
     proptest! {
@@ -92,7 +92,7 @@ mod tests {
         fn agrees_with_a_map(steps in prop::collection::vec((0_u128..24, any::<bool>()), 0..200)) {
             let mut members = [Member::EMPTY; 12];
             let mut free: Vec<u16> = (0..12).collect();
-            let mut model = BTreeMap::new();
+            let mut model = HashMap::new();
             for (number, add) in steps {
                 let id = EndpointId::from_raw(number << 60);
                 match (add, model.get(&id).copied()) {
