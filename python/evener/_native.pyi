@@ -2,16 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, final
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, final
 
 _E = TypeVar("_E")
 _Policy: TypeAlias = Literal["pick_first", "round_robin", "pick_random", "weighted_round_robin"]
-_State: TypeAlias = Literal["idle", "connecting", "ready", "transient_failure", "shutdown"]
+_State: TypeAlias = Literal["connecting", "ready", "transient_failure"]
 _Outcome: TypeAlias = Literal["success", "failure", "rejected", "cancelled", "timed_out", "abandoned"]
-_EndpointSpec: TypeAlias = tuple[Sequence[str], int, str | None]
+_EndpointSpec: TypeAlias = str | tuple[str, int, str | None]
 _Event: TypeAlias = tuple[int, int, int, int, str]
 
-__version__: str
+__version__: Final[str]
+
+CONNECT: Final[int]
+DISCONNECT: Final[int]
+CANCEL_CALLS: Final[int]
+CLOSE: Final[int]
+STATE_CHANGED: Final[int]
+PICK_AGAIN: Final[int]
+LOG: Final[int]
 
 class NoEndpoint(Exception):
     """There is nothing to pick: `str(error)` is `not_ready`, `no_endpoints`, `all_failing`, `not_serving` or `dropped`."""
@@ -26,7 +34,7 @@ def forked() -> None: ...
 class Balancer(Generic[_E]):
     def __new__(
         cls,
-        endpoints: Iterable[_E] | Mapping[_E, int] = (),
+        endpoints: Iterable[_E] | Mapping[_E, int] | None = None,
         *,
         policy: _Policy = "round_robin",
         capacity: int = 256,
@@ -42,7 +50,6 @@ class Balancer(Generic[_E]):
     def set_state(self, endpoint: _E, state: _State) -> None: ...
     def set_policy(self, policy: _Policy) -> None: ...
     def stats(self) -> list[tuple[_E, dict[str, int]]]: ...
-    def noop(self) -> None: ...
     def __len__(self) -> int: ...
 
 @final
@@ -54,6 +61,11 @@ class Call(Generic[_E]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
+
+@final
+class Nothing:
+    def __new__(cls) -> Nothing: ...
+    def nothing(self) -> None: ...
 
 @final
 class RawBalancer:

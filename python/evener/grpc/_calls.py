@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from evener._native import Failure, Ticket
-from evener.grpc import _ended, _late, _states
+from evener.grpc import _bases, _ended, _late, _states
 from evener.grpc._transport import Kind
 
 if TYPE_CHECKING:
@@ -252,19 +252,19 @@ class _StreamResponse(_Method):
         return self.begin("__call__", request, timeout, wait_for_ready, arguments)
 
 
-class UnaryUnary(_UnaryResponse, grpc.UnaryUnaryMultiCallable[Any, Any]):
+class UnaryUnary(_UnaryResponse, _bases.UnaryUnary):
     """One request, one response."""
 
     _repeatable = True
 
 
-class StreamUnary(_UnaryResponse, grpc.StreamUnaryMultiCallable[Any, Any]):
+class StreamUnary(_UnaryResponse, _bases.StreamUnary):
     """A stream of requests, one response. The stream is read once, so the call stays where it was sent."""
 
 
-class UnaryStream(_StreamResponse, grpc.UnaryStreamMultiCallable[Any, Any]):
+class UnaryStream(_StreamResponse, _bases.UnaryStream):
     """One request, a stream of responses."""
 
 
-class StreamStream(_StreamResponse, grpc.StreamStreamMultiCallable[Any, Any]):
+class StreamStream(_StreamResponse, _bases.StreamStream):
     """A stream of requests, a stream of responses."""

@@ -11,7 +11,7 @@ import grpc
 
 from evener import _native
 from evener.grpc import _calls, _driver, _states
-from evener.grpc._options import ChannelSettings, EndpointLike, Option, endpoint_specs, list_specs
+from evener.grpc._options import ChannelSettings, EndpointLike, Option
 from evener.grpc._transport import ChannelFactory, Kind, Transport
 from evener.grpc._watchers import StateCallback, Watchers
 
@@ -123,7 +123,7 @@ class Channel(grpc.Channel):
         ...     demo_pb2_grpc.DemoStub(channel).Unary(demo_pb2.Request(text="there"), timeout=5).text
         'there'
         """
-        self._transport.native.update_endpoints(endpoint_specs(endpoints))
+        self._transport.native.update_endpoints(list(endpoints))
 
     def set_service_config(self, config: str) -> list[str]:
         """Replaces the service config (gRPC's JSON); returns warnings, also logged, about what it says in vain.
@@ -229,8 +229,8 @@ def _engine_options(
     seed: int | None,
 ) -> dict[str, Any]:
     return {
-        "endpoints": None if endpoints is None else endpoint_specs(endpoints),
-        "lists": None if lists is None else list_specs(lists),
+        "endpoints": None if endpoints is None else list(endpoints),
+        "lists": None if lists is None else {name: list(each) for name, each in lists.items()},
         "lists_file": lists_file,
         "drain_timeout": drain_timeout,
         "dns_refresh": dns_refresh,

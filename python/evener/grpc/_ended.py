@@ -9,8 +9,10 @@ from typing import Any, NoReturn
 
 import grpc
 
+from evener.grpc import _bases
 
-class EndedCall(grpc.RpcError, grpc.Call, grpc.Future[Any]):
+
+class EndedCall(grpc.RpcError, grpc.Call, _bases.Future):
     """The error, the call and the future of a call that never left the client. Immutable, hence thread-safe.
 
     It is what grpcio's own calls are when they fail: raised, or returned by ``future()`` and stream calls.

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import grpc
 
-from evener.grpc import _ended
+from evener.grpc import _bases, _ended
 
 _LOG = logging.getLogger("evener")
 
@@ -33,7 +33,7 @@ class Attempt(Protocol):
         """The call, running or already ended; None while there is no endpoint for it."""
 
 
-class LateCall(grpc.RpcError, grpc.Call, grpc.Future[Any]):
+class LateCall(grpc.RpcError, grpc.Call, _bases.Future):
     """A future or stream that is waiting for an endpoint, and then the call it has become. Thread-safe.
 
     What asks about the call's end, its metadata or its messages waits; `cancel`, `done` and callbacks do not.

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias, Union
 
 _LOG = logging.getLogger("evener")
 
-EndpointSpec: TypeAlias = tuple[Sequence[str], int, Union[str, None]]
-"""Addresses of one endpoint, its weight, its zone."""
-EndpointLike: TypeAlias = Union[str, "Endpoint"]
 Option: TypeAlias = tuple[str, Any]
 
 _SERVICE_CONFIG = "grpc.service_config"
@@ -40,8 +37,9 @@ _UNREACHABLE = frozenset(
 class Endpoint(NamedTuple):
     """One server: one or more addresses of the same process, its weight and zone.
 
-    ``address`` is ``host:port`` (an IP address), ``unix:/path``, or several of them joined by commas. Weight 0 drains the
-    server: it keeps its connection and gets no calls.
+    ``address`` is ``host:port``, ``[v6]:port``, ``unix:/path``, or several of them joined by ``|``. Weight 0 drains the
+    server: it keeps its connection and gets no calls. Where an endpoint is asked for, text is one as well:
+    ``"10.0.0.1:8080;weight=3;zone=a"``.
 
     >>> from evener.grpc import Endpoint
     >>> Endpoint("10.0.0.1:8080", weight=3).weight
@@ -53,15 +51,7 @@ class Endpoint(NamedTuple):
     zone: str | None = None
 
 
-def endpoint_specs(endpoints: Iterable[EndpointLike]) -> list[EndpointSpec]:
-    """The engine's form of a list of ``"h:p"`` strings and `Endpoint` objects."""
-    whole = (Endpoint(each) if isinstance(each, str) else each for each in endpoints)
-    return [(each.address.split(","), each.weight, each.zone) for each in whole]
-
-
-def list_specs(lists: Mapping[str, Iterable[EndpointLike]]) -> dict[str, list[EndpointSpec]]:
-    """The engine's form of a map of named lists."""
-    return {name: endpoint_specs(endpoints) for name, endpoints in lists.items()}
+EndpointLike: TypeAlias = Union[str, Endpoint]
 
 
 class ChannelSettings:

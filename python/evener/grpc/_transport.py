@@ -94,14 +94,19 @@ class InnerEndpoint:
         at once, and never leaves the process."""
 
         def explained(probe: Any) -> None:
-            reason = "" if probe.cancelled() else probe.details() or ""
-            self._report(seen, _states.TRANSIENT_FAILURE, reason)
+            details = "" if probe.cancelled() else probe.details() or ""
+            self._report(seen, _states.TRANSIENT_FAILURE, last_error(details))
 
         try:
             probe: Any = self._channel.unary_unary(_EXPLAIN)
             probe.future(b"", timeout=_EXPLAIN_SECONDS, wait_for_ready=False).add_done_callback(explained)
         except ValueError:  # closed meanwhile
             return
+
+
+def last_error(details: str) -> str:
+    """What is particular to the endpoint in how an inner channel says that it has no connection."""
+    return details.partition("last error: ")[2] or details
 
 
 def _ignore(_: grpc.ChannelConnectivity) -> None:

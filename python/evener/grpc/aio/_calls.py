@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 
 from evener._native import Failure, Ticket
-from evener.grpc import _states
+from evener.grpc import _bases, _states
 from evener.grpc._transport import Kind
 from evener.grpc.aio import _deferred
 from evener.grpc.aio._deferred import EndedCall
@@ -205,28 +205,28 @@ class _StreamRequest(_Method):
         return self.begin(request_iterator, timeout, wait_for_ready, arguments)
 
 
-class UnaryUnary(_UnaryRequest, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
+class UnaryUnary(_UnaryRequest, _bases.AioUnaryUnary):
     """One request, one response."""
 
     _deferred = _deferred.UnaryUnaryCall
     _is_stream = False
 
 
-class UnaryStream(_UnaryRequest, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
+class UnaryStream(_UnaryRequest, _bases.AioUnaryStream):
     """One request, a stream of responses."""
 
     _deferred = _deferred.UnaryStreamCall
     _is_stream = True
 
 
-class StreamUnary(_StreamRequest, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
+class StreamUnary(_StreamRequest, _bases.AioStreamUnary):
     """A stream of requests, one response."""
 
     _deferred = _deferred.StreamUnaryCall
     _is_stream = False
 
 
-class StreamStream(_StreamRequest, grpc.aio.StreamStreamMultiCallable[Any, Any]):
+class StreamStream(_StreamRequest, _bases.AioStreamStream):
     """A stream of requests, a stream of responses."""
 
     _deferred = _deferred.StreamStreamCall

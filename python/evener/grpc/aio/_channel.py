@@ -14,7 +14,7 @@ from evener import _native
 from evener.grpc import _states
 from evener.grpc._channel import _engine_options
 from evener.grpc._driver import tokens
-from evener.grpc._options import ChannelSettings, EndpointLike, Option, endpoint_specs
+from evener.grpc._options import ChannelSettings, EndpointLike, Option
 from evener.grpc._transport import Kind
 from evener.grpc.aio import _calls
 from evener.grpc.aio._driver import driver_of
@@ -143,7 +143,7 @@ class Channel(grpc.aio.Channel):
         >>> asyncio.run(main())
         'there'
         """
-        self._attached().native.update_endpoints(endpoint_specs(endpoints))
+        self._attached().native.update_endpoints(list(endpoints))
 
     def set_service_config(self, config: str) -> list[str]:
         """Replaces the service config, as `evener.grpc.Channel.set_service_config` does.

@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 
+from evener.grpc import _bases
+
 
 class EndedCall:
     """A call that ended before any server saw it. Immutable."""
@@ -195,17 +197,17 @@ class _Requests(_Deferred):
         await (await self._ready_or_cancel()).done_writing()
 
 
-class UnaryUnaryCall(_OneResponse, grpc.aio.UnaryUnaryCall[Any, Any]):
+class UnaryUnaryCall(_OneResponse, _bases.AioUnaryUnaryCall):
     """A unary call that had to wait for an endpoint."""
 
 
-class StreamUnaryCall(_OneResponse, _Requests, grpc.aio.StreamUnaryCall[Any, Any]):
+class StreamUnaryCall(_OneResponse, _Requests, _bases.AioStreamUnaryCall):
     """A client-streaming call that had to wait for an endpoint."""
 
 
-class UnaryStreamCall(_Responses, grpc.aio.UnaryStreamCall[Any, Any]):
+class UnaryStreamCall(_Responses, _bases.AioUnaryStreamCall):
     """A server-streaming call."""
 
 
-class StreamStreamCall(_Responses, _Requests, grpc.aio.StreamStreamCall[Any, Any]):
+class StreamStreamCall(_Responses, _Requests, _bases.AioStreamStreamCall):
     """A bidirectional call."""

@@ -13,7 +13,7 @@ import grpc.aio
 from evener import _native
 from evener.grpc import _states
 from evener.grpc._options import ChannelSettings, inner_config
-from evener.grpc._transport import Kind
+from evener.grpc._transport import Kind, last_error
 from evener.grpc.aio._driver import LoopDriver
 
 _EXPLAIN = "/evener/Explain"
@@ -71,7 +71,7 @@ async def _explain(channel: grpc.aio.Channel) -> str:
     try:
         await make(b"", timeout=_EXPLAIN_SECONDS, wait_for_ready=False)
     except grpc.RpcError as error:
-        return str(getattr(error, "details", lambda: "")() or "")
+        return last_error(str(getattr(error, "details", lambda: "")() or ""))
     return ""
 
 
