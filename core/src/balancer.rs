@@ -1,8 +1,7 @@
 //! The role of those who call: pick, begin, finish. Any number of threads, nothing but atomics.
 
-use crate::controller::ClaimError;
 use crate::handle::{BeginError, Handle, RawTicket, Stale, Ticket};
-use crate::memory::{CALL_LIMIT, Layout, Limits, SEEDS, STATE, words};
+use crate::layout::{CALL_LIMIT, ClaimError, Layout, Limits, SEEDS, STATE};
 use crate::pick::cursor::PickCursor;
 use crate::pick::{Pick, Start};
 use crate::publish::{state_word, table};
@@ -39,14 +38,8 @@ impl<S: Deref<Target = [AtomicU32]>> Balancer<S> {
     /// # Errors
     /// [`ClaimError::Limits`] and [`ClaimError::TooSmall`], as for the controller.
     pub fn new(memory: S, limits: &Limits) -> Result<Self, ClaimError> {
-        if !limits.are_valid() {
-            return Err(ClaimError::Limits);
-        }
-        let needed = words(limits);
-        if memory.len() < needed {
-            return Err(ClaimError::TooSmall { needed });
-        }
-        Ok(Self { words: memory, layout: Layout::of(limits) })
+        let layout = limits.lay_out(memory.len())?;
+        Ok(Self { words: memory, layout })
     }
 
     pub(crate) const fn over(words: S, layout: Layout) -> Self {

@@ -7,9 +7,17 @@ pub(crate) mod weight;
 use crate::fixed::gcd;
 use crate::members::Member;
 use crate::pick::FailReason;
-use crate::policy::Rule;
 use crate::state::connectivity::{Connectivity, Tally};
 use weight::Weighing;
+
+/// What a policy asks of the rest of the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// All endpoints are kept connected, not one chosen one.
+    pub(crate) dials_all: bool,
+    /// Endpoints that say they do not serve are left out (gRFC A17: not under pick_first).
+    pub(crate) heeds_health: bool,
+}
 
 /// What the next table says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,47 +1,12 @@
 //! Who may be the controller: a word that is swapped. Model-checked in `models/claim.rs`.
 
+use crate::layout::{CLAIM, ClaimError, Layout, Limits};
 use crate::members::{Member, Stage, stride_order};
-use crate::memory::{CLAIM, Layout, Limits, MAX_ENDPOINTS, MAX_SCHEDULE, words};
 use crate::slot::{Slot, gate};
 use crate::sync::{
     AtomicU32,
     Ordering::{AcqRel, Relaxed, Release},
 };
-
-/// Why memory cannot be claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClaimError {
-    /// A limit is out of range.
-    Limits,
-    /// The shared memory has fewer words than the limits need.
-    TooSmall {
-        /// Words that are needed.
-        needed: usize,
-    },
-    /// There are fewer members than endpoints.
-    TooFewMembers {
-        /// Members that are needed.
-        needed: usize,
-    },
-    /// Another controller has the memory.
-    Claimed,
-}
-
-impl core::fmt::Display for ClaimError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Limits => {
-                write!(f, "endpoints must be 1 to {MAX_ENDPOINTS}, the schedule at most {MAX_SCHEDULE}")
-            }
-            Self::TooSmall { needed } => write!(f, "these limits need {needed} words of shared memory"),
-            Self::TooFewMembers { needed } => write!(f, "these limits need {needed} members"),
-            Self::Claimed => f.write_str("the memory has a controller already"),
-        }
-    }
-}
-
-impl core::error::Error for ClaimError {}
 
 /// Checks the memory, claims it (from whomever, when `seize`) and closes every gate, so that what a former controller had
 /// published can begin no more calls.
@@ -51,20 +16,15 @@ pub(super) fn claim(
     limits: &Limits,
     seize: bool,
 ) -> Result<Layout, ClaimError> {
-    if !limits.are_valid() {
-        return Err(ClaimError::Limits);
-    }
-    let needed = words(limits);
-    let claim = shared.get(..needed).and_then(|shared| shared.get(CLAIM));
-    let claim = claim.ok_or(ClaimError::TooSmall { needed })?;
+    let layout = limits.lay_out(shared.len())?;
     let needed = limits.endpoints as usize;
     if members.len() < needed {
         return Err(ClaimError::TooFewMembers { needed });
     }
-    if claim.swap(1, AcqRel) != 0 && !seize {
+    let claimed = shared.get(CLAIM).is_none_or(|claim| claim.swap(1, AcqRel) != 0);
+    if claimed && !seize {
         return Err(ClaimError::Claimed);
     }
-    let layout = Layout::of(limits);
     members.fill(Member::EMPTY);
     for slot in stride_order(limits.endpoints) {
         inherit(shared, &layout, members, slot);

@@ -7,14 +7,12 @@
 mod claim;
 mod desk;
 
-pub use claim::ClaimError;
-
 use crate::balancer::Balancer;
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::handle::{Handle, Stale};
+use crate::layout::{ClaimError, Layout, Limits, Options};
 use crate::members::Member;
 use crate::members::diff::{Changes, UpdateError};
-use crate::memory::{Layout, Limits, Options};
 use crate::policy::Policy;
 use crate::poll::action::Action;
 use crate::state::{connectivity::Connectivity, health::Health};

@@ -8,7 +8,7 @@
 use super::list::List;
 use super::{Member, NONE, Stage, flag, index};
 use crate::endpoint::Endpoint;
-use crate::memory::Layout;
+use crate::layout::Layout;
 use crate::slot::{Slot, counters, gate};
 use crate::state::{connectivity::Connectivity, health::Health};
 use crate::sync::{AtomicU32, Ordering::Relaxed};

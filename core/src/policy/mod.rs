@@ -7,22 +7,13 @@ mod pick_random;
 mod round_robin;
 mod weighted_round_robin;
 
-use crate::compose::Plan;
+use crate::compose::{Plan, Rule};
+use crate::layout::Layout;
 use crate::members::Member;
-use crate::memory::Layout;
 use crate::publish::schedule;
 use crate::publish::schedule::RowTurns;
 use crate::publish::table::TableWriter;
 use crate::sync::AtomicU32;
-
-/// What a policy asks of the rest of the core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rule {
-    /// All endpoints are kept connected, not one chosen one.
-    pub(crate) dials_all: bool,
-    /// Endpoints that say they do not serve are left out (gRFC A17: not under pick_first).
-    pub(crate) heeds_health: bool,
-}
 
 /// A policy, as the registry knows it.
 struct Registered {

@@ -5,7 +5,8 @@
 //! connection attempt delay); the first that is READY is chosen, and the others are let go. When it is lost, the
 //! channel rests in IDLE until it is asked to connect. When all have failed, all stay dialled, each with its own backoff.
 
-use super::{Policy, Registered, Rule};
+use super::{Policy, Registered};
+use crate::compose::Rule;
 use crate::compose::weight::Weighing;
 use crate::members::{Member, NONE, flag};
 use crate::rng::mix32;

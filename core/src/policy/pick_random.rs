@@ -1,6 +1,7 @@
 //! `pick_random`: any endpoint, each as likely as the others, by a hash of the cursor's step and key.
 
-use super::{Policy, Registered, Rule};
+use super::{Policy, Registered};
+use crate::compose::Rule;
 
 pub(super) const REGISTERED: Registered = Registered {
     name: "pick_random",

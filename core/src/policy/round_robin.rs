@@ -1,6 +1,7 @@
 //! `round_robin`: each endpoint in turn. The step is a reciprocal instead of a division.
 
-use super::{Policy, Registered, Rule};
+use super::{Policy, Registered};
+use crate::compose::Rule;
 
 pub(super) const REGISTERED: Registered = Registered {
     name: "round_robin",

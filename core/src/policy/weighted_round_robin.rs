@@ -1,7 +1,8 @@
 //! `weighted_round_robin` with static weights: in turn where all weights are equal, by an exact schedule where the weights'
 //! sum over their divisor fits, else by a Weyl sequence, which takes any skew.
 
-use super::{Policy, Registered, Rule, Sheet};
+use super::{Policy, Registered, Sheet};
+use crate::compose::Rule;
 
 pub(super) const REGISTERED: Registered = Registered {
     name: "weighted_round_robin",

@@ -4,16 +4,11 @@
 //! a deadline, and each step takes, among the released rows, the one whose deadline comes first. No prefix of the
 //! cycle is ever a whole pick away from any row's share.
 
-use crate::memory::Layout;
+use crate::layout::Layout;
 use crate::sync::{AtomicU32, Ordering::Relaxed};
 
 /// Steps times rows that building a schedule may cost; beyond it the Weyl sequence serves.
 const MAX_WORK: u64 = 1 << 21;
-
-/// Words of one schedule buffer.
-pub(crate) const fn words(entries: u32) -> u32 {
-    entries.div_ceil(2)
-}
 
 /// Whether weights of this sum (over their greatest common divisor) are scheduled exactly.
 pub(crate) const fn fits(layout: &Layout, rows: u32, length: u64) -> bool {

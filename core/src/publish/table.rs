@@ -13,7 +13,7 @@
 use super::{guide, schedule};
 use crate::fixed::{Reciprocal, scale};
 use crate::handle::Handle;
-use crate::memory::Layout;
+use crate::layout::{Layout, TABLE_HEADER};
 use crate::pick::{Draw, FailReason, Pick};
 use crate::rng::draw32;
 use crate::sync::{AtomicU32, Ordering::Relaxed};
@@ -21,12 +21,7 @@ use crate::sync::{AtomicU32, Ordering::Relaxed};
 const VERDICT: usize = 0;
 const ROWS: usize = 1;
 const PARAMETERS: usize = 2;
-const HEADER: usize = 8;
-
-/// Words of a table of `n` endpoints.
-pub(crate) const fn words(n: u32) -> u32 {
-    HEADER as u32 + 5 * n
-}
+const HEADER: usize = TABLE_HEADER as usize;
 
 /// How a row is chosen among the rows of a table. Policies differ in which rows there are and in their shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! before it looks at the slot: what is raised meanwhile is seen in this round or causes another one. The
 //! other way round, a wake would be lost.
 
-use crate::memory::{ATTENTION, Layout};
+use crate::layout::{ATTENTION, Layout};
 use crate::sync::{
     AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release},

@@ -4,11 +4,8 @@ pub(crate) mod attention;
 pub(crate) mod counters;
 pub(crate) mod gate;
 
-use crate::memory::Layout;
+use crate::layout::{Layout, SLOT_WORDS};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
-
-/// Words of one slot: 32 bytes, two slots to a cache line.
-pub(crate) const WORDS: u32 = 8;
 
 const GATE: usize = 0;
 const GENERATION: usize = 1;
@@ -18,7 +15,7 @@ const COUNTERS: usize = 4;
 /// A view of one slot's words.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
-    words: &'a [AtomicU32; WORDS as usize],
+    words: &'a [AtomicU32; SLOT_WORDS as usize],
 }
 
 impl<'a> Slot<'a> {
@@ -27,7 +24,7 @@ impl<'a> Slot<'a> {
         if u32::from(slot) >= layout.endpoints {
             return None;
         }
-        let start = (layout.slots + u32::from(slot) * WORDS) as usize;
+        let start = (layout.slots + u32::from(slot) * SLOT_WORDS) as usize;
         words.get(start..)?.first_chunk().map(|words| Self { words })
     }
 
