@@ -240,3 +240,174 @@ fn file_number(metadata: &Metadata) -> (u64, u64) {
 fn file_number(_: &Metadata) -> (u64, u64) {
     (0, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lists(text: &str) -> NamedLists {
+        NamedLists::parse(text).unwrap()
+    }
+
+    /// A file of this test's own, gone when the test is over.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("evener-{}-{name}.json", std::process::id())))
+        }
+
+        fn write(&self, text: &str) {
+            fs::write(&self.0, text).unwrap();
+        }
+
+        /// Writes as a text of long ago, so that only what the stamp shows can tell.
+        fn write_old(&self, text: &str, age: u64) {
+            self.write(text);
+            let time = SystemTime::now() - Duration::from_secs(age);
+            File::options().write(true).open(&self.0).unwrap().set_modified(time).unwrap();
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_users_lists() {
+        let lists = lists(
+            r#"{"user-service": ["192.168.1.100:8080", "192.168.1.101:8080"],
+                "order-service": ["192.168.1.200:8080"]}"#,
+        );
+        let targets =
+            |name| -> Option<Vec<_>> { Some(lists.get(name)?.iter().map(ToString::to_string).collect()) };
+
+        assert_eq!(targets("user-service").unwrap(), ["192.168.1.100:8080", "192.168.1.101:8080"]);
+        assert_eq!(targets("order-service").unwrap(), ["192.168.1.200:8080"]);
+        assert_eq!(targets("nobody"), None);
+        assert_eq!(lists.names().collect::<Vec<_>>(), ["order-service", "user-service"]);
+    }
+
+    #[test]
+    fn an_object_says_the_same_as_a_text() {
+        let text = lists(r#"{"a": ["10.0.0.1:80|[::1]:80;weight=2;zone=b;meta.version=v1.0"]}"#);
+        let object = lists(
+            r#"{"a": [{"addresses": ["10.0.0.1:80", "[::1]:80"], "weight": 2, "zone": "b",
+                       "metadata": {"version": "v1.0"}}]}"#,
+        );
+        assert_eq!(text, object);
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        for (text, expected) in [
+            ("[]", "the document must be an object"),
+            ("{", "the document is not valid JSON"),
+            (r#"{"a": [], "a": []}"#, "`a` is there twice"),
+            (r#"{"a": "h:80"}"#, "a: must be an array"),
+            (r#"{"a": [5]}"#, "a[0]: must be a string or an object"),
+            (r#"{"a": ["h:80", "h"]}"#, "a[1]: port: `h` has none"),
+            (r#"{"a": ["h:80;weight=x"]}"#, "a[0]: weight: `x` is not a whole number"),
+            (r#"{"a": [{}]}"#, "a[0].addresses: must hold at least one address"),
+            (r#"{"a": [{"addresses": ["h"]}]}"#, "a[0].addresses[0]: port: `h` has none"),
+            (
+                r#"{"a": [{"addresses": ["h:80"], "weight": -1}]}"#,
+                "a[0].weight: must be from 0 to 4294967295",
+            ),
+            (r#"{"a": [{"addresses": ["h:80"], "wait": 1}]}"#, "a[0].wait: is unknown"),
+            (
+                r#"{"a": [{"addresses": ["h:80"], "metadata": {"k": 1}}]}"#,
+                "a[0].metadata.k: must be a string",
+            ),
+        ] {
+            let error = NamedLists::parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_changes() {
+        let scratch = Scratch::new("changes");
+        let mut file = ListFile::new(&scratch.0);
+
+        scratch.write(r#"{"a": ["h:1"]}"#);
+        assert_eq!(file.refresh(), Refresh::Changed);
+        assert_eq!(file.lists(), &lists(r#"{"a": ["h:1"]}"#));
+        assert_eq!(file.refresh(), Refresh::Unchanged);
+
+        // The same length and, as far as timestamps go, maybe the same time.
+        scratch.write(r#"{"a": ["h:2"]}"#);
+        assert_eq!(file.refresh(), Refresh::Changed);
+        assert_eq!(file.lists(), &lists(r#"{"a": ["h:2"]}"#));
+
+        // Another text that says the same.
+        scratch.write(r#"{ "a": ["h:2"] }"#);
+        assert_eq!(file.refresh(), Refresh::Unchanged);
+    }
+
+    #[test]
+    fn an_old_file_is_read_again_when_its_stamp_changes() {
+        let scratch = Scratch::new("stamp");
+        let mut file = ListFile::new(&scratch.0);
+
+        scratch.write_old(r#"{"a": ["h:1"]}"#, 100);
+        assert_eq!(file.refresh(), Refresh::Changed);
+        assert_eq!(file.refresh(), Refresh::Unchanged);
+        scratch.write_old(r#"{"a": ["h:2"]}"#, 50);
+        assert_eq!(file.refresh(), Refresh::Changed);
+        scratch.write_old(r#"{"a": ["h:33"]}"#, 50);
+        assert_eq!(file.refresh(), Refresh::Changed);
+    }
+
+    #[test]
+    fn a_wrong_file_costs_nothing_and_is_reported_once() {
+        let scratch = Scratch::new("wrong");
+        let mut file = ListFile::new(&scratch.0);
+        let failed = |refresh| matches!(refresh, Refresh::Failed(_));
+
+        assert!(failed(file.refresh()));
+        assert!(file.error().is_some_and(|error| error.contains("wrong.json")));
+        assert_eq!(file.refresh(), Refresh::Unchanged);
+
+        scratch.write(r#"{"a": ["h:1"]}"#);
+        assert_eq!(file.refresh(), Refresh::Changed);
+        assert_eq!(file.error(), None);
+
+        scratch.write(r#"{"a": ["h"]}"#);
+        assert!(failed(file.refresh()));
+        assert_eq!(file.refresh(), Refresh::Unchanged);
+        assert_eq!(file.lists(), &lists(r#"{"a": ["h:1"]}"#));
+        assert!(file.error().is_some_and(|error| error.contains("a[0]: port: `h` has none")));
+
+        fs::remove_file(&scratch.0).unwrap();
+        assert!(failed(file.refresh()));
+        assert_eq!(file.lists(), &lists(r#"{"a": ["h:1"]}"#));
+
+        // Right again, though nothing in it is new: the error is over.
+        scratch.write(r#"{"a": ["h:1"]}"#);
+        assert_eq!(file.refresh(), Refresh::Changed);
+        assert_eq!(file.error(), None);
+    }
+
+    #[test]
+    fn an_empty_file_of_lists_is_a_first_answer() {
+        let scratch = Scratch::new("empty");
+        let mut file = ListFile::new(&scratch.0);
+        scratch.write("{}");
+        assert_eq!(file.refresh(), Refresh::Changed);
+        assert_eq!(file.refresh(), Refresh::Unchanged);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in r#"[\[\]{}:,"a-h0-9.;= ]{0,60}"#) {
+            let _ = NamedLists::parse(&text);
+        }
+    }
+}

@@ -117,3 +117,86 @@ pub fn finding(target: &DnsTarget, endpoints: &[Endpoint]) -> Option<String> {
          pod. Make the Service headless (clusterIP: None), or use kubernetes:///{service} where that is available."
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Target;
+
+    fn dns(text: &str) -> DnsTarget {
+        match Target::parse(text) {
+            Ok(Target::Dns(target)) => target,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn localhost_is_the_loopback() {
+        let endpoints = lookup(&dns("localhost:8080")).unwrap();
+        let loopback = ["127.0.0.1:8080", "[::1]:8080"];
+        assert!(
+            endpoints.iter().all(|endpoint| loopback.contains(&endpoint.to_string().as_str())),
+            "{endpoints:?}"
+        );
+    }
+
+    #[test]
+    fn a_name_that_cannot_exist_is_an_error_that_names_it() {
+        // RFC 6761: no name under .invalid exists. Without a network the resolver cannot even ask.
+        let error = lookup(&dns("nobody.invalid:80")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("cannot resolve nobody.invalid: "), "{text}");
+        assert!(matches!(error.kind, LookupErrorKind::NotFound | LookupErrorKind::Temporary), "{error:?}");
+    }
+
+    #[test]
+    fn a_chosen_server_is_refused_and_not_passed_over() {
+        let error = lookup(&dns("dns://8.8.8.8/localhost")).unwrap_err();
+        assert_eq!(error.kind, LookupErrorKind::Unsupported);
+        assert!(error.reason.contains("8.8.8.8:53"), "{error}");
+    }
+
+    #[test]
+    fn answers_are_sorted_and_without_repetition() {
+        let found = ["[::1]:80", "10.0.0.2:80", "10.0.0.1:80", "10.0.0.2:80"].map(|a| a.parse().unwrap());
+        let endpoints: Vec<_> = to_endpoints(found.into_iter()).iter().map(ToString::to_string).collect();
+        assert_eq!(endpoints, ["10.0.0.1:80", "10.0.0.2:80", "[::1]:80"]);
+    }
+
+    #[test]
+    fn failures_are_told_apart_by_what_the_system_says() {
+        for (text, expected) in [
+            ("failed to lookup address information: Name or service not known", LookupErrorKind::NotFound),
+            (
+                "failed to lookup address information: No address associated with hostname",
+                LookupErrorKind::NotFound,
+            ),
+            ("failed to lookup address information: Name does not resolve", LookupErrorKind::NotFound),
+            (
+                "failed to lookup address information: Temporary failure in name resolution",
+                LookupErrorKind::Temporary,
+            ),
+            ("failed to lookup address information: Try again", LookupErrorKind::Temporary),
+            ("failed to lookup address information: Memory allocation failure", LookupErrorKind::Other),
+        ] {
+            assert_eq!(LookupError::classify("h", &io::Error::other(text)).kind, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_ip_is_pointed_out() {
+        let one: [Endpoint; 1] = ["10.96.0.100:8080".parse().unwrap()];
+        let two: [Endpoint; 2] = ["10.0.0.1:8080", "10.0.0.2:8080"].map(|text| text.parse().unwrap());
+        let service = dns("user-service.default.svc.cluster.local:8080");
+
+        let text = finding(&service, &one).unwrap();
+        assert!(
+            text.contains("10.96.0.100:8080") && text.contains("kubernetes:///user-service.default"),
+            "{text}"
+        );
+        assert!(finding(&dns("user-service.default.svc"), &one).is_some());
+        assert_eq!(finding(&service, &two), None);
+        assert_eq!(finding(&dns("user-service.svcs.example.com"), &one), None);
+        assert_eq!(finding(&dns("user-service.example.com"), &one), None);
+    }
+}

@@ -33,3 +33,28 @@ fn check_canonical(text: &str, parsed: &Target) -> Result<(), String> {
         again => Err(format!("{text} does not stay itself: {again:?}")),
     }
 }
+
+mod arbitrary {
+    use evener_discovery::Target;
+    use evener_discovery::target::redact;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn targets_never_panic_and_canonical_ones_stay_themselves(
+            text in ".*",
+            scheme in "(dns|ipv4|ipv6|unix|unix-abstract|static|etcd|http)?:?(//)?/?",
+            rest in "[a-z0-9.:;=|%\\[\\]/,@?-]{0,40}",
+        ) {
+            for text in [text, format!("{scheme}{rest}")] {
+                let _ = redact(&text);
+                if let Ok(target) = Target::parse(&text) {
+                    prop_assert!(!target.authority().is_empty());
+                    let canonical = target.to_string();
+                    let again = Target::parse(&canonical);
+                    prop_assert_eq!(again.map(|target| target.to_string()), Ok(canonical));
+                }
+            }
+        }
+    }
+}

@@ -72,7 +72,8 @@ impl Address {
     /// The address without its scheme, percent-encoded.
     pub(crate) fn grpc_path(&self) -> String {
         match self {
-            Self::Unix(text) | Self::UnixAbstract(text) => percent::encode(text, b""),
+            Self::Unix(path) => percent::encode(&one_slash(path), b""),
+            Self::UnixAbstract(name) => percent::encode(name, b"/"),
             _ => percent::encode(&self.to_string(), b""),
         }
     }
@@ -105,7 +106,7 @@ impl Address {
 
     pub(crate) fn unix(path: &str) -> Result<Self, AddressError> {
         check_unix("path", path)?;
-        Ok(Self::Unix(path.to_owned()))
+        Ok(Self::Unix(one_slash(path)))
     }
 
     pub(crate) fn unix_abstract(name: &str) -> Result<Self, AddressError> {
@@ -135,7 +136,7 @@ impl FromStr for Address {
     /// The part that is wrong (`host`, `port`, `path` or `name`) and why. The port must be written.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return Self::unix(path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path));
+            return Self::unix(path);
         }
         if let Some(name) = text.strip_prefix("unix-abstract:") {
             return Self::unix_abstract(name);
@@ -165,6 +166,12 @@ impl fmt::Display for Address {
             Self::UnixAbstract(name) => write!(f, "unix-abstract:{name}"),
         }
     }
+}
+
+/// An absolute path with one slash in front: two would begin an authority.
+fn one_slash(path: &str) -> String {
+    let rest = path.trim_start_matches('/');
+    if path.starts_with('/') { format!("/{rest}") } else { rest.to_owned() }
 }
 
 fn check_unix(part: &'static str, text: &str) -> Result<(), AddressError> {

@@ -163,3 +163,102 @@ fn decode(part: &'static str, text: &str) -> Result<String, AddressError> {
         AddressError::new(part, reason)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: [u64; 2] = [1, 2];
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn text_form_holds_everything() {
+        let mut expected = Endpoint::new(vec!["10.0.0.1:80".parse().unwrap(), "[::1]:80".parse().unwrap()])
+            .with_weight(3)
+            .with_zone("eu,west;1");
+        expected.metadata.insert("build=".to_owned(), "100 %".to_owned());
+        let text = "10.0.0.1:80|[::1]:80;weight=3;zone=eu%2Cwest%3B1;meta.build%3D=100%20%25";
+
+        assert_eq!(endpoint(text), expected);
+        assert_eq!(expected.to_string(), text);
+    }
+
+    #[test]
+    fn identity_is_the_set_of_addresses() {
+        let id = |text| endpoint(text).id(KEY);
+
+        assert_eq!(id("a:1|b:2"), id("b:2|a:1|b:2;weight=7;zone=z;meta.k=v"));
+        assert_eq!(id("Host:1"), id("host:1"));
+        assert_ne!(id("a:1|b:2"), id("a:1"));
+        assert_ne!(id("a:1"), endpoint("a:1").id([1, 3]));
+        // Kinds never run into each other.
+        assert_ne!(id("unix:a"), id("unix-abstract:a"));
+        assert_ne!(id("[fe80::1%1]:1"), id("[fe80::1]:1"));
+        assert_ne!(id("[fe80::1%eth0]:1"), id("[fe80::1%eth1]:1"));
+    }
+
+    #[test]
+    fn a_target_names_addresses_of_one_kind() {
+        for (text, expected) in [
+            ("10.0.0.1:80|10.0.0.2:80", "ipv4:10.0.0.1:80,10.0.0.2:80"),
+            ("[::1]:80|10.0.0.1:80|[::2]:80", "ipv6:[::1]:80,[::2]:80"),
+            ("[fe80::1%eth0]:80|[::1]:80", "ipv6:[fe80::1%25eth0]:80,[::1]:80"),
+            ("[fe80::1%3]:80", "ipv6:[fe80::1%253]:80"),
+            ("localhost:80|other:80", "dns:///localhost:80"),
+            ("unix:/run/my%20socket", "unix:/run/my%20socket"),
+            ("unix-abstract:a?b", "unix-abstract:a%3Fb"),
+        ] {
+            assert_eq!(endpoint(text).grpc_target().as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(Endpoint::new(Vec::new()).grpc_target(), None);
+    }
+
+    fn addresses() -> impl Strategy<Value = Address> {
+        prop_oneof![
+            any::<([u8; 4], u16)>().prop_map(|(ip, port)| Address::Ip((ip, port.max(1)).into())),
+            any::<([u16; 8], u16)>().prop_map(|(ip, port)| Address::Ip((ip, port.max(1)).into())),
+            ("[a-z][a-z0-9_-]{0,20}(\\.[a-z][a-z0-9]{0,9}){0,3}", 1_u16..)
+                .prop_map(|(host, port)| Address::Name { host, port }),
+            (any::<[u16; 8]>(), "[a-z]{1,8}[0-9]", 1_u16..).prop_map(|(ip, zone, port)| Address::Zoned {
+                ip: ip.into(),
+                zone,
+                port
+            }),
+            "[^\0/]{1,20}".prop_map(Address::Unix),
+            "[^\0]{1,20}".prop_map(Address::UnixAbstract),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            addresses in prop::collection::vec(addresses(), 1..4),
+            weight: u32,
+            zone in prop::option::of(".+"),
+            metadata in prop::collection::btree_map(".+", ".*", 0..3),
+        ) {
+            let endpoint = Endpoint { addresses, weight, zone, metadata };
+            prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+        }
+
+        #[test]
+        fn an_address_that_is_written_is_read(address in addresses()) {
+            prop_assert_eq!(address.to_string().parse(), Ok(address));
+        }
+
+        #[test]
+        fn never_panics(text in ".*", shaped in "[a-z0-9.:;=|%\\[\\]/,]{0,40}") {
+            for text in [text, shaped] {
+                if let Ok(endpoint) = text.parse::<Endpoint>() {
+                    prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+                }
+                let _ = Address::parse_list(&text);
+            }
+        }
+    }
+}

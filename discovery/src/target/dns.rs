@@ -42,11 +42,15 @@ impl fmt::Display for DnsTarget {
 
 /// Reads what gRPC would read after putting `dns:///` before it.
 pub(super) fn parse_bare(text: &str) -> Result<Target, TargetError> {
-    parse(&Uri { authority: None, path: text })
+    resolve(None, text)
 }
 
 pub(super) fn parse(uri: &Uri<'_>) -> Result<Target, TargetError> {
-    let text = percent::decode_address(uri.path.strip_prefix('/').unwrap_or(uri.path));
+    resolve(uri.authority, uri.path.strip_prefix('/').unwrap_or(uri.path))
+}
+
+fn resolve(server: Option<&str>, text: &str) -> Result<Target, TargetError> {
+    let text = percent::decode_address(text);
     if text.contains(',') {
         return Err(TargetError::new(
             "host",
@@ -59,7 +63,7 @@ pub(super) fn parse(uri: &Uri<'_>) -> Result<Target, TargetError> {
         host => host,
     };
     let host = host::parse_host(host)?;
-    let server = uri.authority.map(parse_server).transpose()?;
+    let server = server.map(parse_server).transpose()?;
     let authority = authority(&host, port);
     let port = port.unwrap_or(DEFAULT_PORT);
     Ok(match host {

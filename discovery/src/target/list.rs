@@ -68,22 +68,23 @@ pub(super) fn parse_static(uri: &Uri<'_>) -> Result<Target, TargetError> {
             "is empty; write static:///HOST:PORT,HOST:PORT or static:///NAME",
         ));
     }
-    if is_name(path) {
-        return Ok(Target::Static(StaticTarget::Named(uri::decode("name", path)?)));
+    if path.bytes().any(|byte| NAME_RESERVED.contains(&byte)) {
+        return parse_list(path);
     }
-    parse_list(path).map(|endpoints| Target::Static(StaticTarget::List(endpoints)))
+    let name = uri::decode("name", path)?;
+    // An IP address is no name: what it lacks is its port.
+    if name.parse::<IpAddr>().is_ok() {
+        parse_list(&name)
+    } else {
+        Ok(Target::Static(StaticTarget::Named(name)))
+    }
 }
 
-/// A name has none of the characters an endpoint must have, and is not an IP address that lacks its port.
-fn is_name(path: &str) -> bool {
-    !path.bytes().any(|byte| NAME_RESERVED.contains(&byte)) && path.parse::<IpAddr>().is_err()
-}
-
-fn parse_list(path: &str) -> Result<Vec<Endpoint>, TargetError> {
+fn parse_list(path: &str) -> Result<Target, TargetError> {
     let entries = path.split(',').enumerate();
-    entries
-        .map(|(index, text)| text.parse().map_err(|error| TargetError::of_entry(index + 1, &error)))
-        .collect()
+    let parse =
+        |(index, text): (usize, &str)| text.parse().map_err(|error| TargetError::of_entry(index + 1, &error));
+    Ok(Target::Static(StaticTarget::List(entries.map(parse).collect::<Result<_, _>>()?)))
 }
 
 /// The first address stands for the list: as host and port, or `localhost` for a Unix socket.

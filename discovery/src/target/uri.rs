@@ -90,13 +90,17 @@ fn redact_user(text: &str) -> String {
     while let Some((before, after)) = rest.split_once("//") {
         let end = after.find(['/', '?', '#', ' ', '`']).unwrap_or(after.len());
         let (authority, tail) = after.split_at(end);
-        redacted.push_str(before);
+        redacted.push_str(&hide_users(before));
         redacted.push_str("//");
         redacted.push_str(&hide_user(authority));
         rest = tail;
     }
-    // What an error quotes may begin at the authority: no scheme and slashes to go by.
-    redacted + &rest.split_inclusive(['`', ' ']).map(hide_user).collect::<String>()
+    redacted + &hide_users(rest)
+}
+
+/// What an error quotes may begin at the authority: no scheme and slashes to go by.
+fn hide_users(text: &str) -> String {
+    text.split_inclusive(['`', ' ']).map(hide_user).collect()
 }
 
 fn hide_user(text: &str) -> String {
@@ -121,4 +125,59 @@ fn hide_value(parameter: &str) -> String {
     }
     let separator = value.find(['&', ';', '`', ' ']).map_or("", |at| &value[at..]);
     format!("{key}=***{separator}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Target;
+
+    #[test]
+    fn secrets_are_left_out_and_nothing_else_is() {
+        for (text, expected) in [
+            ("dns:///user-service:80", "dns:///user-service:80"),
+            ("static:///h:80;weight=3;zone=a", "static:///h:80;weight=3;zone=a"),
+            ("consul://agent:8500/svc?dc=a&wait=14s", "consul://agent:8500/svc?dc=a&wait=14s"),
+            ("consul://me:pw@agent:8500/svc", "consul://***@agent:8500/svc"),
+            ("consul://me:p@w@agent/svc", "consul://***@agent/svc"),
+            ("consul://agent/svc?token=t", "consul://agent/svc?token=***"),
+            ("consul://agent/svc?TOKEN=t&dc=a&api_key=k=k", "consul://agent/svc?TOKEN=***&dc=a&api_key=***"),
+            ("etcd://h:1/p?username=u&password=a/b", "etcd://h:1/p?username=u&password=***"),
+            ("me:pw@host", "***@host"),
+        ] {
+            assert_eq!(redact(text), expected);
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_a_secret() {
+        for target in [
+            "dns://me:hush@8.8.8.8/host",
+            "dns:///me:hush@host:80",
+            "me:hush@host:80",
+            "http://me:hush@host:80/path",
+            "http://host/path?token=hush",
+            "ipv4://me:hush@host/1.2.3.4",
+            "ipv4:me:hush@1.2.3.4:80",
+            "static:///h:80;token=hush",
+            "static:///h:80,hush@h:80",
+            "etcd:me:hush@host",
+            "consul:agent?token=hush",
+            "consul://me:hush@agent:8500/svc?token=hush",
+        ] {
+            let error = Target::parse(target).unwrap_err().to_string();
+            assert!(!error.contains("hush"), "{target}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_user_never_survives(user in "[a-z0-9:@]{1,9}", host in "[a-z]{1,9}", tail in "(/[a-z/]{0,9})?") {
+            let secret = format!("Q{user}");
+            let redacted = redact(&format!("consul://{secret}@{host}{tail}"));
+            prop_assert_eq!(redacted, format!("consul://***@{host}{tail}"));
+        }
+    }
 }
