@@ -44,3 +44,6 @@ pub use schema::{
     RetryThrottling, ServiceConfig,
 };
 pub use status::StatusCodes;
+
+#[cfg(test)]
+mod tests;
