@@ -1,6 +1,6 @@
 // A gRPC server of a given speed: one of the demo's backends.
 //
-//     backend NAME DELAY_MS [PORT]
+//     backend NAME DELAY_MS [ADDRESS]
 //
 // Prints `listening PORT` once it serves, and ends when its standard input does: whoever started it is gone then, or
 // wants it to go.
@@ -50,18 +50,18 @@ void WaitForEndOfInput() {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::cerr << "usage: backend NAME DELAY_MS [PORT]\n";
+    std::cerr << "usage: backend NAME DELAY_MS [ADDRESS]\n";
     return EXIT_FAILURE;
   }
-  const std::string wanted_port = argc > 3 ? argv[3] : "0";
+  const std::string address = argc > 3 ? argv[3] : "127.0.0.1:0";
   Demo service(argv[1], std::chrono::microseconds(static_cast<long>(std::atof(argv[2]) * 1000)));
   int port = 0;
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:" + wanted_port, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
-    std::cerr << "cannot listen on port " << wanted_port << "\n";
+    std::cerr << "cannot listen on " << address << "\n";
     return EXIT_FAILURE;
   }
   std::cout << "listening " << port << std::endl;

@@ -1,6 +1,6 @@
 """A gRPC server of a given speed: one of the demo's backends.
 
-    backend.py NAME DELAY_MS [PORT]
+    backend.py NAME DELAY_MS [ADDRESS]
 
 Prints `listening PORT` once it serves, and ends when its standard input does: whoever started it is gone then, or wants
 it to go.
@@ -33,10 +33,10 @@ class Demo(demo_pb2_grpc.DemoServicer):
 
 def main() -> None:
     name, delay_ms = sys.argv[1], float(sys.argv[2])
-    port = sys.argv[3] if len(sys.argv) > 3 else "0"
+    address = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1:0"
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
     demo_pb2_grpc.add_DemoServicer_to_server(Demo(name, delay_ms / 1000), server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    bound = server.add_insecure_port(address)
     server.start()
     print(f"listening {bound}", flush=True)
     sys.stdin.read()

@@ -22,7 +22,6 @@ pub struct Run {
     command: Command,
     shown: String,
     quiet: bool,
-    patience: Duration,
 }
 
 /// What a program did.
@@ -40,7 +39,7 @@ impl Run {
             command.env_remove(name);
         }
         let shown = program.as_ref().to_string_lossy().into_owned();
-        Self { command, shown, quiet: false, patience: PATIENCE }
+        Self { command, shown, quiet: false }
     }
 
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -56,6 +55,11 @@ impl Run {
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.shown = format!("{name}={} {}", value.as_ref().to_string_lossy(), self.shown);
+        self.env_unseen(name, value)
+    }
+
+    /// The same, for what would only clutter the command as it is shown.
+    pub fn env_unseen(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
@@ -75,11 +79,6 @@ impl Run {
         self
     }
 
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
     /// Runs it, showing its output unless quiet. An error only when it could not be started.
     pub fn end(mut self) -> Result<Ended, String> {
         if !self.quiet {
@@ -89,7 +88,7 @@ impl Run {
         let mut child =
             self.command.spawn().map_err(|error| format!("cannot run `{}`: {error}", self.shown))?;
         let lines = read_lines(&mut child);
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + PATIENCE;
         let (text, status) = follow(&mut child, &lines, deadline, self.quiet);
         Ok(Ended { text, status, shown: self.shown })
     }

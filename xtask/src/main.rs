@@ -15,6 +15,8 @@ mod command;
 mod demo;
 mod newest;
 mod packages;
+mod process;
+mod programs;
 mod steps;
 mod suite;
 mod tally;

@@ -2,7 +2,7 @@
 //! machine itself stays as it is.
 
 use crate::command::Run;
-use crate::packages::{self, Package, program};
+use crate::packages::{self, program};
 use crate::steps::native::{self, Kind};
 use crate::suite::Step;
 use crate::tally::Tally;

@@ -45,12 +45,6 @@ impl Tally {
         };
         Self { passed: before(line, " passed"), failed: before(line, " failed") + before(line, " error") }
     }
-
-    /// Lines `ok NAME` and `not ok NAME`, one a case, as the programs without a runner print them.
-    pub fn of_lines(text: &str) -> Self {
-        let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count() as u32;
-        Self { passed: count("ok "), failed: count("not ok ") }
-    }
 }
 
 impl AddAssign for Tally {
@@ -100,10 +94,5 @@ mod tests {
         assert_eq!(Tally::of_pytest("3 failed, 12 passed, 1 error in 61.20s (0:01:01)"), tally(12, 4));
         assert_eq!(Tally::of_pytest("2 errors in 0.20s"), tally(0, 2));
         assert!(Tally::of_pytest("no tests ran in 0.01s").is_empty());
-    }
-
-    #[test]
-    fn plain_lines_count_one_case_each() {
-        assert_eq!(Tally::of_lines("ok one\nok two\nnot ok three\n# ok four\n"), tally(2, 1));
     }
 }

@@ -30,8 +30,15 @@ impl Venv {
         self.folder.join("bin").join(name)
     }
 
+    /// `program` of the environment, which also finds the environment's others in its PATH.
     pub fn run(&self, program: &str) -> Run {
-        Run::new(self.program(program))
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(self.folder.join("bin")).chain(std::env::split_paths(&others));
+        let run = Run::new(self.program(program));
+        match std::env::join_paths(folders) {
+            Ok(path) => run.env_unseen("PATH", path),
+            Err(_) => run,
+        }
     }
 
     /// Installs what `requirements` lists, unless exactly this list is installed.

@@ -1,7 +1,7 @@
 //! What is known of the show so far: every backend as each client sees it.
 
-use super::build::Language;
 use super::report::{EndpointState, Failure, Report};
+use crate::programs::Language;
 use std::collections::VecDeque;
 
 /// Percentiles are those of this many of the latest calls.

@@ -2,8 +2,6 @@
 //! the balancer makes of servers that come, go, and are killed.
 
 mod board;
-mod build;
-mod process;
 mod report;
 mod script;
 mod stage;
@@ -11,6 +9,7 @@ mod summary;
 mod table;
 
 use crate::packages;
+use crate::programs;
 use crate::steps::native;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
@@ -24,7 +23,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
     let begun = Instant::now();
     let needs = [native::packages(), Venv::packages()].concat();
     packages::ensure(&needs)?;
-    let programs = build::build(workspace)?;
+    let programs = programs::build(workspace)?;
     println!("\nBuilt in {:.1} s. The show begins.\n", begun.elapsed().as_secs_f64());
     let mut stage = stage::Stage::new(programs);
     script::play(&mut stage)?;

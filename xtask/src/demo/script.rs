@@ -1,7 +1,7 @@
 //! What happens, and when: about 35 seconds.
 
-use super::build::Language::{Cpp, Python};
 use super::stage::Stage;
+use crate::programs::Language::{Cpp, Python};
 use std::time::Duration;
 
 const READY: &[&str] = &["ready"];

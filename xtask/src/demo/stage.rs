@@ -1,10 +1,10 @@
 //! The stage: the processes that run, the board they fill, the screen that shows it.
 
 use super::board::{Backend, Board};
-use super::build::{Language, Programs};
-use super::process::Process;
 use super::report::Report;
 use super::table::Screen;
+use crate::process::Process;
+use crate::programs::{Language, Programs};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -53,10 +53,6 @@ impl Stage {
         self.screen.tell(line);
     }
 
-    pub fn show_now(&mut self) {
-        self.screen.snapshot(&self.board);
-    }
-
     /// Starts servers side by side and waits for each to listen; their numbers.
     pub fn start_backends(&mut self, wanted: &[(&str, Language, u32)]) -> Result<Vec<usize>, String> {
         let started =
@@ -84,8 +80,7 @@ impl Stage {
     pub fn restart_backend(&mut self, number: usize) -> Result<(), String> {
         let Backend { name, language, delay_ms, address } =
             self.board.backends.get(number).cloned().ok_or("no such backend")?;
-        let port = address.rsplit(':').next();
-        let mut process = self.backend(&name, language, delay_ms, port)?;
+        let mut process = self.backend(&name, language, delay_ms, Some(&address))?;
         listening(&mut process)?;
         self.backends[number] = Some(process);
         Ok(())
@@ -190,10 +185,10 @@ impl Stage {
         name: &str,
         language: Language,
         delay_ms: u32,
-        port: Option<&str>,
+        address: Option<&str>,
     ) -> Result<Process, String> {
         let mut command = self.programs.backend(language);
-        command.args([name, &delay_ms.to_string()]).args(port);
+        command.args([name, &delay_ms.to_string()]).args(address);
         Process::start(name, command)
     }
 
@@ -205,7 +200,6 @@ impl Stage {
 }
 
 fn listening(process: &mut Process) -> Result<String, String> {
-    let line = process.first_line()?;
-    let port = line.strip_prefix("listening ").ok_or_else(|| format!("a backend said: {line}"))?;
+    let port = process.listening_port()?;
     Ok(format!("127.0.0.1:{port}"))
 }

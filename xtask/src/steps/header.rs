@@ -1,6 +1,6 @@
 //! The generated C header is the committed one.
 
-use crate::command::{Run, is_installed};
+use crate::command::Run;
 use crate::packages::{Package, Probe};
 use crate::suite::Step;
 use crate::tally::Tally;

@@ -1,8 +1,10 @@
 //! The steps of `cargo xtask test`, in the order they run: the quick and telling ones first.
 
+mod examples;
 pub mod header;
 pub mod native;
 pub mod python;
+mod readme;
 mod rust;
 mod symbols;
 
@@ -22,4 +24,6 @@ pub const STEPS: &[Step] = &[
     native::SANITIZED,
     python::TESTS,
     python::TYPES,
+    examples::STEP,
+    readme::STEP,
 ];

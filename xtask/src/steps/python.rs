@@ -1,7 +1,6 @@
 //! The Python package: built as a wheel, installed, tested, its stubs compared with what is really there.
 
 use crate::command::Run;
-use crate::packages::Package;
 use crate::suite::Step;
 use crate::tally::Tally;
 use crate::toolchain::cargo_environment;
@@ -66,7 +65,7 @@ fn install_wheel(workspace: &Workspace, venv: &Venv) -> Result<(), String> {
         fs::remove_file(old.path()).map_err(|error| error.to_string())?;
     }
     let build = venv.run("python").args(["-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]);
-    cargo_environment(workspace, build, "python")
+    cargo_environment(workspace, build, "")
         .args(["--no-deps", "--no-build-isolation", "--wheel-dir"])
         .arg(&wheels)
         .arg(workspace.file("python"))

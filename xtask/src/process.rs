@@ -1,4 +1,4 @@
-//! The demo's processes. Each ends when its standard input does, so that none outlives this program, however that ends.
+//! Servers and clients that run beside this program. Each ends when its standard input does, so that none outlives this program, however that ends.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -35,10 +35,18 @@ impl Process {
     }
 
     /// The next line, waited for.
-    pub fn first_line(&mut self) -> Result<String, String> {
+    fn first_line(&mut self) -> Result<String, String> {
         self.lines
             .recv_timeout(PATIENCE)
             .map_err(|_| format!("{} said nothing: {:?}", self.name, self.child.try_wait()))
+    }
+
+    /// The port a server says it listens on, waited for.
+    pub fn listening_port(&mut self) -> Result<String, String> {
+        let line = self.first_line()?;
+        line.strip_prefix("listening ")
+            .map(str::to_string)
+            .ok_or_else(|| format!("{} said: {line}", self.name))
     }
 
     /// The lines that have come since the last time.

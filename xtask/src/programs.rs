@@ -1,4 +1,4 @@
-//! Builds the demo's servers and clients, and says how each is started.
+//! Builds the example programs, the demo's servers and clients among them, and says how each is started.
 
 use crate::command::Run;
 use crate::steps::{native, python};
@@ -15,6 +15,10 @@ pub enum Language {
     Cpp,
 }
 
+/// The network of the addresses in the quick starts, and the one on loopback that stands for it in tests.
+const SHOWN_NETWORK: &str = "10.0.0.";
+pub const TEST_NETWORK: &str = "127.77.0.";
+
 impl Language {
     pub const BOTH: [Self; 2] = [Self::Python, Self::Cpp];
 
@@ -26,7 +30,7 @@ impl Language {
     }
 }
 
-/// What was built.
+/// What was built. The demo and the tests of the examples both start from here.
 pub struct Programs {
     python: PathBuf,
     scripts: PathBuf,
@@ -43,9 +47,19 @@ impl Programs {
         self.command(language, "client")
     }
 
+    /// A compiled example.
+    pub fn executable(&self, name: &str) -> PathBuf {
+        self.native.join(name)
+    }
+
+    /// The interpreter, and the folder of the generated stubs for its PYTHONPATH.
+    pub fn interpreter(&self) -> (&Path, &Path) {
+        (&self.python, &self.stubs)
+    }
+
     fn command(&self, language: Language, name: &str) -> Command {
         match language {
-            Language::Cpp => Command::new(self.native.join(name)),
+            Language::Cpp => Command::new(self.executable(name)),
             Language::Python => {
                 let mut command = Command::new(&self.python);
                 command.arg(self.scripts.join(format!("{name}.py"))).env("PYTHONPATH", &self.stubs);
@@ -58,13 +72,13 @@ impl Programs {
 pub fn build(workspace: &Workspace) -> Result<Programs, String> {
     let venv = python::environment(workspace)?;
     let stubs = stubs(workspace, &venv)?;
-    let native = executables(workspace)?;
+    let native = executables(workspace, &quickstarts(workspace)?)?;
     Ok(Programs { python: venv.program("python"), scripts: workspace.file("examples/demo"), stubs, native })
 }
 
 /// Python's generated stubs, made anew only when the service has changed.
 fn stubs(workspace: &Workspace, venv: &Venv) -> Result<PathBuf, String> {
-    let folder = workspace.target_folder("demo/python")?;
+    let folder = workspace.target_folder("examples/python")?;
     let proto = workspace.file("testdata/proto/demo.proto");
     if is_newer(&folder.join("demo_pb2_grpc.py"), &proto) {
         return Ok(folder);
@@ -78,16 +92,35 @@ fn stubs(workspace: &Workspace, venv: &Venv) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-fn executables(workspace: &Workspace) -> Result<PathBuf, String> {
+/// The quick start's sources with the addresses of servers that a test can start: the text shows some that it cannot.
+pub fn quickstarts(workspace: &Workspace) -> Result<PathBuf, String> {
+    let from = workspace.file("examples/quickstart");
+    let into = workspace.target_folder("examples/quickstart")?;
+    for entry in fs::read_dir(&from).map_err(|error| format!("{}: {error}", from.display()))?.flatten() {
+        let text = fs::read_to_string(entry.path())
+            .map_err(|error| format!("{}: {error}", entry.path().display()))?;
+        let text = text.replace(SHOWN_NETWORK, TEST_NETWORK);
+        let copy = into.join(entry.file_name());
+        // Left alone when it is the same, so that nothing is built anew.
+        if fs::read_to_string(&copy).is_ok_and(|old| old == text) {
+            continue;
+        }
+        fs::write(&copy, text).map_err(|error| format!("{}: {error}", copy.display()))?;
+    }
+    Ok(into)
+}
+
+fn executables(workspace: &Workspace, quickstarts: &Path) -> Result<PathBuf, String> {
     let library = native::build_library(workspace)?;
-    let build = workspace.target_folder("demo/cpp")?;
+    let build = workspace.target_folder("examples/cpp")?;
     Run::new("cmake")
         .arg("-S")
-        .arg(workspace.file("examples/demo"))
+        .arg(workspace.file("examples"))
         .arg("-B")
         .arg(&build)
         .args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"])
         .arg(format!("-DEVENER_LIBRARY_DIR={}", library.display()))
+        .arg(format!("-DEVENER_QUICKSTART_DIR={}", quickstarts.display()))
         .succeed()?;
     Run::new("cmake").arg("--build").arg(&build).succeed()?;
     Ok(build)
