@@ -173,10 +173,6 @@ enum evener_status
      * The operating system refused something.
      */
     EVENER_IO = 117,
-    /**
-     * The policy needs memory that the limits did not ask for.
-     */
-    EVENER_NO_ROOM_FOR_POLICY = 118,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -483,7 +479,7 @@ typedef uint32_t evener_log_level;
  *
  * It lives in the caller's memory, which must stay where it is until evener_balancer_fini.
  *
- * Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_user, evener_published.
+ * Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_published, evener_needs_poll.
  */
 typedef struct evener_balancer evener_balancer;
 
@@ -1064,7 +1060,8 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Chooses an endpoint, and starts nothing: for callers that keep no count of calls. `EVENER_OK` writes `*handle`,
+ * Chooses an endpoint, and starts nothing: for callers that keep no count of calls and have their own table of what lives in which slot (from
+ * the controller's actions). `EVENER_OK` writes `*handle`,
  * `EVENER_FAIL` writes an evener_fail_reason to `*reason` (which may be null); also `EVENER_QUEUE` and `EVENER_DROP`.
  *
  * Any thread; may be called from an interrupt handler. Never waits; its time does not depend on the number of endpoints
@@ -1127,17 +1124,6 @@ evener_status evener_counters_read(const struct evener_balancer *balancer,
                                    struct evener_counters *counters);
 
 /**
- * Reads the application's own value of an endpoint into `*user`. Between pick and begin the endpoint may go: what the value points
- * to is certain to be there only while a ticket is open.
- *
- * Any thread; may be called from an interrupt handler. Never waits.
- * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_STALE`.
- */
-evener_status evener_user(const struct evener_balancer *balancer,
-                          struct evener_handle handle,
-                          uint64_t *user);
-
-/**
  * Writes to `*count` how many tables the controller has published so far: a caller that waits asks again when it has moved.
  *
  * Any thread; may be called from an interrupt handler. Never waits.
@@ -1145,6 +1131,16 @@ evener_status evener_user(const struct evener_balancer *balancer,
  */
 evener_status evener_published(const struct evener_balancer *balancer,
                                uint32_t *count);
+
+/**
+ * Writes to `*needed` 1 if evener_controller_poll should be called, as something was left for it to look at, else 0. evener_finish says so by
+ * itself; ask after an evener_begin or evener_start that met an endpoint which had just left.
+ *
+ * Any thread; may be called from an interrupt handler. Never waits.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_needs_poll(const struct evener_balancer *balancer,
+                                uint32_t *needed);
 
 /**
  * Makes a balancer and its controller in the caller's memory.
@@ -1175,8 +1171,8 @@ evener_status evener_balancer_fini(struct evener_balancer *shared,
                                    struct evener_controller *exclusive);
 
 /**
- * Replaces the list of endpoints by `count` others (in any order; of endpoints with the same id the first counts), at `now` ticks,
- * and writes `*changes` (which may be null). Picks see it after the next evener_controller_poll.
+ * Replaces the list of endpoints by `count` others (in any order; of endpoints with the same id the first counts),
+ * and writes `*changes` (which may be null). Picks see it after the next evener_controller_poll, which also starts the drain timeouts.
  *
  * The list is read during the call only. One thread at a time. An interrupt handler may call it, but is answered `EVENER_BUSY` if
  * it stopped code inside the controller. Takes time in proportion to the endpoints.
@@ -1187,7 +1183,6 @@ evener_status evener_balancer_fini(struct evener_balancer *shared,
 evener_status evener_controller_update(struct evener_controller *controller,
                                        const struct evener_endpoint *endpoints,
                                        size_t count,
-                                       uint32_t now,
                                        struct evener_changes *changes);
 
 /**
@@ -1195,7 +1190,7 @@ evener_status evener_controller_update(struct evener_controller *controller,
  *
  * One thread at a time; interrupts as evener_controller_update. Keeps nothing.
  * Errors, with nothing changed: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_BAD_SIZE`, `EVENER_BAD_ARGUMENT` (no such kind or flag),
- * `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`, `EVENER_NO_ROOM_FOR_POLICY`.
+ * `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`.
  */
 evener_status evener_controller_set_policy(struct evener_controller *controller,
                                            const struct evener_policy *policy);

@@ -59,15 +59,13 @@ pub enum evener_status {
     EVENER_SHUT_DOWN = 116,
     /// The operating system refused something.
     EVENER_IO = 117,
-    /// The policy needs memory that the limits did not ask for.
-    EVENER_NO_ROOM_FOR_POLICY = 118,
     // Last added. A number that goes out of use stays here as a comment.
 }
 
 use evener_status::*;
 
 impl evener_status {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 24] = [
         EVENER_OK,
         EVENER_QUEUE,
         EVENER_FAIL,
@@ -92,7 +90,6 @@ impl evener_status {
         EVENER_BAD_ENDPOINT,
         EVENER_SHUT_DOWN,
         EVENER_IO,
-        EVENER_NO_ROOM_FOR_POLICY,
     ];
 
     const fn message(self) -> &'static CStr {
@@ -121,7 +118,6 @@ impl evener_status {
             EVENER_BAD_ENDPOINT => c"an endpoint is not valid",
             EVENER_SHUT_DOWN => c"shut down",
             EVENER_IO => c"the operating system refused",
-            EVENER_NO_ROOM_FOR_POLICY => c"the limits leave no memory for this policy",
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) type Core = Controller<Words, &'static mut [Member]>;
 ///
 /// It lives in the caller's memory, which must stay where it is until evener_balancer_fini.
 ///
-/// Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_user, evener_published.
+/// Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_published, evener_needs_poll.
 pub struct evener_balancer {
     mark: AtomicU32,
     inner: Balancer<Words>,

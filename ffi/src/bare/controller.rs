@@ -175,9 +175,10 @@ impl evener_action {
         Self { slot, generation, user, ..Self::plain(kind) }
     }
 
-    fn new(action: Action) -> Self {
+    /// The action as C sees it; `None` for what this ABI has no number for.
+    fn new(action: Action) -> Option<Self> {
         use evener_action_kind::*;
-        match action {
+        Some(match action {
             Action::Connect { handle, user } => Self::about(EVENER_ACTION_CONNECT, handle, user),
             Action::Disconnect { handle, user } => Self::about(EVENER_ACTION_DISCONNECT, handle, user),
             Action::CancelCalls { handle, user } => Self::about(EVENER_ACTION_CANCEL_CALLS, handle, user),
@@ -187,7 +188,8 @@ impl evener_action {
             Action::StateChanged(state) => {
                 Self { state: state as u32, ..Self::plain(EVENER_ACTION_STATE_CHANGED) }
             }
-        }
+            _ => return None,
+        })
     }
 }
 
@@ -205,8 +207,8 @@ pub struct evener_endpoint_status {
     pub draining: u32,
 }
 
-/// Replaces the list of endpoints by `count` others (in any order; of endpoints with the same id the first counts), at `now` ticks,
-/// and writes `*changes` (which may be null). Picks see it after the next evener_controller_poll.
+/// Replaces the list of endpoints by `count` others (in any order; of endpoints with the same id the first counts),
+/// and writes `*changes` (which may be null). Picks see it after the next evener_controller_poll, which also starts the drain timeouts.
 ///
 /// The list is read during the call only. One thread at a time. An interrupt handler may call it, but is answered `EVENER_BUSY` if
 /// it stopped code inside the controller. Takes time in proportion to the endpoints.
@@ -218,7 +220,6 @@ pub unsafe extern "C" fn evener_controller_update(
     controller: *mut evener_controller,
     endpoints: *const evener_endpoint,
     count: usize,
-    now: u32,
     changes: *mut evener_changes,
 ) -> evener_status {
     boundary::guard(|| {
@@ -229,7 +230,7 @@ pub unsafe extern "C" fn evener_controller_update(
                 return Err(EVENER_BAD_ARGUMENT);
             }
             let list: &[Endpoint] = same_layout!(given);
-            let done: Changes = core.update(list, now).map_err(refusal)?;
+            let done: Changes = core.update(list).map_err(refusal)?;
             let (added, removed, kept, returned) = (done.added, done.removed, done.kept, done.returned);
             if let Some(out) = out {
                 out.write(evener_changes { added, removed, kept, returned });
@@ -239,7 +240,7 @@ pub unsafe extern "C" fn evener_controller_update(
     })
 }
 
-fn refusal(error: UpdateError) -> evener_status {
+const fn refusal(error: UpdateError) -> evener_status {
     match error {
         UpdateError::Full { .. } => EVENER_FULL,
         _ => EVENER_BAD_ARGUMENT,
@@ -250,7 +251,7 @@ fn refusal(error: UpdateError) -> evener_status {
 ///
 /// One thread at a time; interrupts as evener_controller_update. Keeps nothing.
 /// Errors, with nothing changed: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_BAD_SIZE`, `EVENER_BAD_ARGUMENT` (no such kind or flag),
-/// `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`, `EVENER_NO_ROOM_FOR_POLICY`.
+/// `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_controller_set_policy(
     controller: *mut evener_controller,
@@ -259,9 +260,9 @@ pub unsafe extern "C" fn evener_controller_set_policy(
     boundary::guard(|| {
         let given: evener_policy = versioned!(policy);
         let policy = given.parse()?;
-        inside!(controller, |core| match core.set_policy(policy) {
-            Ok(_) => Ok(EVENER_OK),
-            Err(_) => Err(EVENER_NO_ROOM_FOR_POLICY),
+        inside!(controller, |core| {
+            core.set_policy(policy);
+            Ok(EVENER_OK)
         })
     })
 }
@@ -335,9 +336,13 @@ pub unsafe extern "C" fn evener_controller_poll(
     boundary::guard(|| {
         let out = out!(action);
         inside!(controller, |core| {
-            let Some(action) = core.poll(now) else { return Ok(EVENER_NONE) };
-            out.write(evener_action::new(action));
-            Ok(EVENER_OK)
+            while let Some(action) = core.poll(now) {
+                if let Some(action) = evener_action::new(action) {
+                    out.write(action);
+                    return Ok(EVENER_OK);
+                }
+            }
+            Ok(EVENER_NONE)
         })
     })
 }
@@ -393,7 +398,7 @@ pub unsafe extern "C" fn evener_controller_handle(
         let out = out!(handle);
         let id: &[u64; 2] = shared!(id.cast());
         inside!(controller, |core| {
-            let Some(handle) = core.handle(id_of(*id)) else { return Ok(EVENER_NONE) };
+            let Some(handle) = core.handle(EndpointId::from_raw(u128::from(id[0]) | u128::from(id[1]) << 64)) else { return Ok(EVENER_NONE) };
             out.write(evener_handle::new(handle));
             Ok(EVENER_OK)
         })
@@ -462,23 +467,12 @@ pub unsafe extern "C" fn evener_endpoint_id(
         let key: &[u64; 2] = shared!(key.cast());
         let out = out!(id.cast::<[u64; 2]>());
         let (addresses, lengths) = (slice!(addresses, count), slice!(lengths, count));
-        let mut list: [&[u8]; EVENER_MAX_ADDRESSES as usize] = Default::default();
-        let list = list.get_mut(..count).ok_or(EVENER_BAD_ARGUMENT)?;
-        for ((place, address), length) in list.iter_mut().zip(addresses).zip(lengths) {
-            *place = slice!(address.cast::<u8>(), *length);
+        let mut list = heapless::Vec::<&[u8], { EVENER_MAX_ADDRESSES as usize }>::new();
+        for (address, length) in addresses.iter().zip(lengths) {
+            list.push(slice!(address.cast::<u8>(), *length)).map_err(|_| EVENER_BAD_ARGUMENT)?;
         }
-        out.write(words_of(EndpointId::of_addresses(*key, list)));
+        let raw = EndpointId::of_addresses(*key, &list).raw();
+        out.write([raw as u64, (raw >> 64) as u64]);
         Ok(EVENER_OK)
     })
-}
-
-/// The id that `same_layout!` would read from these words.
-fn id_of(words: [u64; 2]) -> EndpointId {
-    let [low, high] = if cfg!(target_endian = "little") { words } else { words.map(|word| word.rotate_left(32)) };
-    EndpointId::from_raw(u128::from(low) | u128::from(high) << 64)
-}
-
-fn words_of(id: EndpointId) -> [u64; 2] {
-    let words = [id.raw() as u64, (id.raw() >> 64) as u64];
-    if cfg!(target_endian = "little") { words } else { words.map(|word| word.rotate_left(32)) }
 }
