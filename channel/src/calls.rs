@@ -68,6 +68,12 @@ impl CallTicket {
         self.raw.endpoint
     }
 
+    /// Which of the channel's balancers it started in.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) const fn block(&self) -> u32 {
+        self.raw.block
+    }
+
     /// The ticket's content, for a host that keeps it in memory of its own.
     pub const fn into_raw(self) -> RawCall {
         self.raw

@@ -213,7 +213,7 @@ impl Channel {
 }
 
 /// Reads what a channel is opened with.
-fn set_up(target: &str, options: ChannelOptions) -> Result<Setup, OpenError> {
+pub(crate) fn set_up(target: &str, options: ChannelOptions) -> Result<Setup, OpenError> {
     let config = match &options.service_config {
         Some(json) => ServiceConfig::parse(json).map_err(OpenError::Config)?,
         None => Parsed { config: ServiceConfig::default(), warnings: Vec::new() },

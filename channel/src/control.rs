@@ -273,7 +273,7 @@ impl Control {
         let failed = self.held.is_empty() && state == Connectivity::TransientFailure;
         let flipped = failed != shared.has_failed();
         shared.set_failed(failed);
-        let moved = promoted.is_some() || published != self.published || flipped || state != self.told;
+        let moved = promoted.is_some() || published != self.published || flipped;
         self.published = published;
         if state != self.told {
             self.told = state;

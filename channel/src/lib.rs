@@ -63,6 +63,8 @@ mod resolver;
 mod signal;
 mod subchannels;
 mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod waiters;
 
 pub use calls::{CallReport, CallTicket, RawCall, StartCall, outcome_of};
