@@ -17,19 +17,21 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Entries of the exact weighted schedule: weights whose sum over their greatest common divisor is at most this are met exactly.
 const SCHEDULE: u32 = 1024;
+const LARGEST: u32 = 32_767;
 
 type Shared = Arc<[AtomicU32]>;
 
 /// Picks one of your objects for each call: `round_robin`, `weighted_round_robin`, `pick_random` or `pick_first`.
 ///
 /// Endpoints are any hashable objects: `"host:port"` text, connections, sessions. An iterable gives each the weight 1, a mapping
-/// says the weights; weight 0 drains. At most `capacity` can be there at once, those that are removed and still have calls
-/// included. Endpoints count as ready until `set_state` says otherwise. Thread-safe; a pick takes no lock.
+/// says the weights; weight 0 drains. A list can have at most `capacity` endpoints (1 to 32767), and as many removed ones can
+/// still have calls. Endpoints count as ready until `set_state` says otherwise. Thread-safe; a pick takes no lock.
 ///
 /// >>> import evener
 /// >>> balancer = evener.Balancer({"a": 3, "b": 2, "c": 1}, policy="weighted_round_robin", seed=1)
@@ -47,6 +49,7 @@ pub(crate) struct Balancer {
     serials: Py<PyDict>,
     next_serial: AtomicU64,
     desk: Mutex<Desk>,
+    capacity: usize,
     born: Born,
 }
 
@@ -83,19 +86,25 @@ impl Balancer {
         drain_timeout: f64,
         calls_per_endpoint: u32,
     ) -> PyResult<Self> {
-        let limits = Limits::new(capacity).with_schedule(SCHEDULE);
+        if !(1..=LARGEST).contains(&capacity) {
+            return Err(unusable(format!("the capacity must be from 1 to {LARGEST}")));
+        }
+        // Twice, so that a full list can be replaced by another.
+        let slots = 2 * capacity;
+        let limits = Limits::new(slots).with_schedule(SCHEDULE);
         let seed = seed.unwrap_or_else(fresh_seed);
         let options = Options { seed, drain_timeout: clock::ticks_of(drain_timeout), calls_per_endpoint };
         let mut controller = controller(limits, options)?;
         controller.set_policy(names::policy(policy)?);
-        let empty = (0..capacity).map(|_| py.None());
+        let empty = (0..slots).map(|_| py.None());
         let created = Self {
             balancer: controller.balancer(),
             cursor: Cursor::seeded(seed),
             objects: PyList::new(py, empty.collect::<Vec<_>>())?.unbind(),
             serials: PyDict::new(py).unbind(),
             next_serial: AtomicU64::new(0),
-            desk: Mutex::new(Desk { controller, seats: vec![None; capacity as usize] }),
+            desk: Mutex::new(Desk { controller, seats: vec![None; slots as usize] }),
+            capacity: capacity as usize,
             born: Born::now(),
         };
         if let Some(endpoints) = endpoints {
@@ -115,6 +124,10 @@ impl Balancer {
     /// (1, 1, 1, 0)
     fn update(&self, py: Python<'_>, endpoints: &Bound<'_, PyAny>) -> PyResult<(u32, u32, u32, u32)> {
         let wanted = self.serials_of(py, &weighted(endpoints)?)?;
+        if wanted.len() > self.capacity {
+            self.forget_unseated(py, &wanted)?;
+            return Err(unusable(format!("{} endpoints are more than the balancer's capacity, {}", wanted.len(), self.capacity)));
+        }
         let list: Vec<Endpoint> = wanted.iter().map(|(_, serial, weight)| endpoint(*serial, *weight)).collect();
         let mut moves = Moves::default();
         let mut seated = Vec::new();
@@ -311,7 +324,7 @@ impl Balancer {
         self.tidy(py, moves)
     }
 
-    /// Each object with its serial, a new one for those not seen before, in order and without duplicates.
+    /// Each object with its serial, a new one for those not seen before, in order; of equal ones the first.
     fn serials_of<'py>(
         &self,
         py: Python<'py>,
@@ -319,10 +332,13 @@ impl Balancer {
     ) -> PyResult<Vec<(Bound<'py, PyAny>, u64, u32)>> {
         let serials = self.serials.bind(py);
         let mut wanted = Vec::with_capacity(endpoints.len());
+        let mut listed = HashSet::with_capacity(endpoints.len());
         for (object, weight) in endpoints {
             let fresh = self.next_serial.fetch_add(1, Relaxed);
             let serial: u64 = serials.call_method1("setdefault", (object, fresh))?.extract()?;
-            wanted.push((object.clone(), serial, *weight));
+            if listed.insert(serial) {
+                wanted.push((object.clone(), serial, *weight));
+            }
         }
         Ok(wanted)
     }
@@ -456,7 +472,7 @@ fn no_endpoint(pick: Pick) -> PyErr {
 fn refused(error: &UpdateError) -> PyErr {
     match error {
         UpdateError::Full { needed, free } => {
-            unusable(format!("{needed} more endpoints do not fit, {free} are free: give the balancer a larger capacity"))
+            unusable(format!("{needed} more endpoints do not fit beside those that drain, {free} are free: a larger capacity helps"))
         }
         #[allow(unreachable_patterns, reason = "the error may grow")]
         other => unusable(format!("{other:?}")),

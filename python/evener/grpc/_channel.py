@@ -106,7 +106,10 @@ class Channel(grpc.Channel):
         self._watchers.remove(callback)
 
     def close(self) -> None:
-        """Cancels running and waiting calls; later calls raise ValueError. A second time does nothing."""
+        """Cancels waiting calls now and running ones within half a second; later calls raise ValueError.
+
+        A second time does nothing.
+        """
         self._watchers.clear()
         self._transport.close()
 

@@ -11,6 +11,7 @@ import grpc
 
 from evener import _native
 from evener.grpc import _late, _states
+from evener.grpc._closer import closer
 from evener.grpc._driver import Process
 from evener.grpc._options import ChannelSettings, inner_config
 
@@ -68,9 +69,9 @@ class InnerEndpoint:
         self._channel.unsubscribe(self._on_state)
 
     def close(self) -> None:
-        """Stops watching and cancels the calls that still run here."""
+        """Stops watching, and cancels the calls that still run here a moment later."""
         self.release()
-        self._channel.close()
+        closer().close(self._channel)
 
     def _on_state(self, state: grpc.ChannelConnectivity) -> None:
         with self._lock:

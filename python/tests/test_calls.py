@@ -1,0 +1,223 @@
+"""Calls on a synchronous channel that has servers."""
+
+from __future__ import annotations
+
+import collections
+import gc
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import evener.grpc
+import grpc
+import pytest
+from conftest import Server, eventually, target_of
+
+import demo_pb2 as pb
+import demo_pb2_grpc as pb_grpc
+
+
+@pytest.fixture
+def channel(three: list[Server]) -> Iterator[evener.grpc.Channel]:
+    with evener.grpc.insecure_channel(target_of(three)) as channel:
+        grpc.channel_ready_future(channel).result(timeout=10)
+        eventually(lambda: all(each["state"] == "READY" for each in endpoints(channel)))
+        yield channel
+
+
+@pytest.fixture
+def stub(channel: evener.grpc.Channel) -> Any:
+    return pb_grpc.DemoStub(channel)
+
+
+def endpoints(channel: evener.grpc.Channel) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(channel.describe())["endpoints"]
+    return found
+
+
+def total(channel: evener.grpc.Channel, column: str) -> int:
+    return sum(each[column] for each in endpoints(channel))
+
+
+def test_calls_are_spread_evenly(stub: Any) -> None:
+    counts = collections.Counter(stub.Unary(pb.Request()).server for _ in range(30))
+    assert counts == {"s0": 10, "s1": 10, "s2": 10}
+
+
+def test_all_kinds_answer_and_are_reported_once(channel: evener.grpc.Channel, stub: Any) -> None:
+    assert stub.Unary(pb.Request(text="a")).text == "a"
+    reply, call = stub.Unary.with_call(pb.Request(text="b"))
+    assert (reply.text, call.code()) == ("b", grpc.StatusCode.OK)
+    assert dict(call.trailing_metadata())["x-server"] == reply.server
+    assert stub.Unary.future(pb.Request(text="c")).result(timeout=5).text == "c"
+    down = stub.Down(pb.Request(text="d", count=3))
+    assert [reply.text for reply in down] == ["d"] * 3
+    assert down.code() is grpc.StatusCode.OK
+    requests = [pb.Request(text=str(number)) for number in range(3)]
+    assert stub.Up(iter(requests)).text == "0,1,2"
+    assert stub.Up.with_call(iter(requests))[0].received == 3
+    assert stub.Up.future(iter(requests)).result(timeout=5).text == "0,1,2"
+    assert [reply.text for reply in stub.Bidi(iter(requests))] == ["0", "1", "2"]
+    eventually(lambda: total(channel, "in_flight") == 0)
+    assert total(channel, "ok") == 8
+    assert sum(total(channel, column) for column in ("failed", "rejected", "other")) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "column"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "failed"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "rejected"),
+        (grpc.StatusCode.NOT_FOUND, "ok"),
+        (grpc.StatusCode.CANCELLED, "other"),
+    ],
+)
+def test_a_servers_error_reaches_the_caller_and_the_core(
+    channel: evener.grpc.Channel, stub: Any, code: grpc.StatusCode, column: str
+) -> None:
+    request = pb.Request(text="why", code=code.value[0])
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Unary(request)
+    error: Any = caught.value
+    assert isinstance(error, grpc.Call)
+    assert (error.code(), error.details()) == (code, "asked for: why")
+    assert dict(error.trailing_metadata())["x-server"].startswith("s")
+    with pytest.raises(grpc.RpcError):
+        stub.Unary.future(request).result(timeout=5)
+    with pytest.raises(grpc.RpcError):
+        list(stub.Down(request))
+    eventually(lambda: total(channel, column) == 3)
+    assert total(channel, "in_flight") == 0
+
+
+def test_deadlines(channel: evener.grpc.Channel, stub: Any) -> None:
+    slow = pb.Request(delay_ms=2000)
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Unary(slow, timeout=0.05)
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert stub.Unary.future(slow, timeout=0.05).exception(timeout=5).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    eventually(lambda: total(channel, "failed") == 2)
+
+
+def test_metadata_and_compression_pass_through(three: list[Server], stub: Any) -> None:
+    reply = stub.Unary(pb.Request(text="x" * 1000), metadata=[("x-key", "value")], compression=grpc.Compression.Gzip)
+    server = next(server for server in three if server.name == reply.server)
+    assert server.metadata[-1]["x-key"] == "value"
+    list(stub.Down(pb.Request(count=1), metadata=(("x-key", "stream"),)))
+    assert any(seen.get("x-key") == "stream" for server in three for seen in server.metadata)
+
+
+def test_cancelling(channel: evener.grpc.Channel, stub: Any) -> None:
+    stream = stub.Down(pb.Request(count=100_000, delay_ms=1))
+    next(stream)
+    stream.cancel()
+    with pytest.raises(grpc.RpcError):
+        collections.deque(stream, maxlen=0)
+    assert stream.code() is grpc.StatusCode.CANCELLED
+    future = stub.Unary.future(pb.Request(delay_ms=5000))
+    assert future.cancel()
+    with pytest.raises(grpc.FutureCancelledError):
+        future.result(timeout=5)
+    eventually(lambda: total(channel, "other") == 2)
+    assert total(channel, "in_flight") == 0
+
+
+def test_an_abandoned_stream_is_released_and_reported_once(channel: evener.grpc.Channel, stub: Any) -> None:
+    for start in (
+        lambda: stub.Down(pb.Request(count=100_000, delay_ms=1)),
+        lambda: stub.Bidi(pb.Request(text="x") for _ in range(100_000)),
+    ):
+        before = total(channel, "other")
+        stream = start()
+        next(stream)
+        assert total(channel, "in_flight") == 1
+        del stream
+        gc.collect()
+        eventually(lambda: total(channel, "in_flight") == 0)
+        assert total(channel, "other") == before + 1
+
+
+def test_interceptors(channel: evener.grpc.Channel) -> None:
+    seen: list[str] = []
+
+    class Note(
+        grpc.UnaryUnaryClientInterceptor,  # type: ignore[misc]
+        grpc.UnaryStreamClientInterceptor,
+        grpc.StreamUnaryClientInterceptor,
+        grpc.StreamStreamClientInterceptor,
+    ):
+        def _intercept(self, continuation: Any, details: Any, request: Any) -> Any:
+            seen.append(details.method)
+            return continuation(details, request)
+
+        intercept_unary_unary = intercept_unary_stream = _intercept
+        intercept_stream_unary = intercept_stream_stream = _intercept
+
+    stub = pb_grpc.DemoStub(grpc.intercept_channel(channel, Note()))
+    assert len({stub.Unary(pb.Request()).server for _ in range(3)}) == 3
+    assert stub.Unary.with_call(pb.Request())[1].code() is grpc.StatusCode.OK
+    assert stub.Unary.future(pb.Request(text="f")).result(timeout=5).text == "f"
+    assert len(list(stub.Down(pb.Request(count=2)))) == 2
+    assert stub.Up(iter([pb.Request(text="u")])).text == "u"
+    assert [reply.text for reply in stub.Bidi(iter([pb.Request(text="b")]))] == ["b"]
+    with pytest.raises(grpc.RpcError):
+        stub.Unary(pb.Request(code=14))
+    assert len(seen) == 9
+
+
+def test_done_callbacks(stub: Any) -> None:
+    done = threading.Event()
+    future = stub.Unary.future(pb.Request())
+    future.add_done_callback(lambda ended: done.set() if ended is future else None)
+    assert done.wait(5)
+
+
+def test_a_serializer_that_raises_is_reported(channel: evener.grpc.Channel) -> None:
+    def broken(_: object) -> bytes:
+        raise TypeError("no")
+
+    method = channel.unary_unary("/evener.demo.Demo/Unary", request_serializer=broken)
+    for call in (lambda: method(b""), lambda: method.future(b"")):
+        with pytest.raises(grpc.RpcError) as caught:
+            call()
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.INTERNAL
+    eventually(lambda: total(channel, "in_flight") == 0)
+
+
+def test_multicallables_without_stubs(channel: evener.grpc.Channel) -> None:
+    method = channel.unary_unary("/evener.demo.Demo/Unary")
+    assert pb.Reply.FromString(method(pb.Request(text="raw").SerializeToString())).text == "raw"
+
+
+def test_a_lost_server_costs_no_call(start_server: Callable[..., Server], three: list[Server], stub: Any) -> None:
+    """Calls that their connection could not send go elsewhere, so only those that run on the server can fail."""
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def call() -> None:
+        while not stop.is_set():
+            try:
+                stub.Unary(pb.Request(), timeout=5)
+            except grpc.RpcError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(three[0].metadata) > 20)
+    port = three[0].port
+    three[0].stop()
+    time.sleep(0)
+    seen = len(three[1].metadata)
+    eventually(lambda: len(three[1].metadata) > seen + 50)
+    replacement = start_server("s0 again", port)
+    eventually(lambda: len(replacement.metadata) > 20)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    # Calls in flight at the stop may be cut, one per thread.
+    assert len(failures) <= len(threads)

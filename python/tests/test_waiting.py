@@ -1,0 +1,183 @@
+"""Calls made before there is a server: they wait, whatever their flavour, and nobody is blocked who has not asked for it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import evener.grpc
+import grpc
+import pytest
+from conftest import Server, eventually, target_of
+
+import demo_pb2 as pb
+import demo_pb2_grpc as pb_grpc
+
+_FLAVOURS: dict[str, Callable[[Any, dict[str, Any]], str]] = {
+    "unary": lambda stub, options: stub.Unary(pb.Request(text="x"), **options).text,
+    "unary_with_call": lambda stub, options: stub.Unary.with_call(pb.Request(text="x"), **options)[0].text,
+    "unary_future": lambda stub, options: stub.Unary.future(pb.Request(text="x"), **options).result(timeout=10).text,
+    "down": lambda stub, options: next(iter(stub.Down(pb.Request(text="x", count=1), **options))).text,
+    "up": lambda stub, options: stub.Up(iter([pb.Request(text="x")]), **options).text,
+    "up_future": lambda stub, options: stub.Up.future(iter([pb.Request(text="x")]), **options).result(timeout=10).text,
+    "bidi": lambda stub, options: next(iter(stub.Bidi(iter([pb.Request(text="x")]), **options))).text,
+}
+flavours = pytest.mark.parametrize("call", _FLAVOURS.values(), ids=_FLAVOURS)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that accepts connections and never says anything: a channel to it stays CONNECTING."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@flavours
+def test_the_first_call_succeeds(three: list[Server], call: Callable[[Any, dict[str, Any]], str]) -> None:
+    with evener.grpc.insecure_channel(target_of(three)) as channel:
+        assert call(pb_grpc.DemoStub(channel), {}) == "x"
+
+
+@flavours
+def test_the_deadline_is_kept_while_waiting(silent: str, call: Callable[[Any, dict[str, Any]], str]) -> None:
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel:
+        started = time.monotonic()
+        with pytest.raises(grpc.RpcError) as caught:
+            call(pb_grpc.DemoStub(channel), {"timeout": 0.1})
+        error: Any = caught.value
+        assert isinstance(error, grpc.Call)
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert 0.1 <= time.monotonic() - started < 5
+
+
+@flavours
+def test_failure_is_fast_and_says_why(dead_address: str, call: Callable[[Any, dict[str, Any]], str]) -> None:
+    with evener.grpc.insecure_channel(f"static:///{dead_address}") as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            call(pb_grpc.DemoStub(channel), {"timeout": 10})
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert dead_address in error.details()
+        assert "refused" in error.details()
+
+
+@flavours
+def test_wait_for_ready_outlasts_failure(
+    start_server: Callable[..., Server], dead_address: str, call: Callable[[Any, dict[str, Any]], str]
+) -> None:
+    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+    with evener.grpc.insecure_channel(f"static:///{dead_address}", options) as channel:
+        stub = pb_grpc.DemoStub(channel)
+        answers: list[str] = []
+        thread = threading.Thread(target=lambda: answers.append(call(stub, {"timeout": 30, "wait_for_ready": True})))
+        thread.start()
+        eventually(lambda: json.loads(channel.describe())["state"] == "TRANSIENT_FAILURE")
+        start_server("late", int(dead_address.rpartition(":")[2]))
+        thread.join(20)
+        assert answers == ["x"]
+
+
+def test_futures_and_streams_do_not_block_the_caller(three: list[Server], silent: str) -> None:
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel:
+        stub = pb_grpc.DemoStub(channel)
+        started = time.monotonic()
+        future = stub.Unary.future(pb.Request(text="f"))
+        down = stub.Down(pb.Request(text="d", count=2))
+        bidi = stub.Bidi(iter([pb.Request(text="b")]))
+        assert time.monotonic() - started < 1
+        assert not future.done() and future.running() and down.is_active()
+        with pytest.raises(grpc.FutureTimeoutError):
+            future.result(timeout=0.05)
+        seen: list[Any] = []
+        future.add_done_callback(seen.append)
+        channel.update_endpoints([server.address for server in three])
+        assert future.result(timeout=10).text == "f"
+        assert [reply.text for reply in down] == ["d", "d"]
+        assert [reply.text for reply in bidi] == ["b"]
+        eventually(lambda: seen == [future])
+        assert future.code() is grpc.StatusCode.OK
+        assert dict(future.trailing_metadata())["x-server"] in {"s0", "s1", "s2"}
+
+
+def test_a_waiting_request_is_what_it_was(three: list[Server], silent: str) -> None:
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel:
+        request = pb.Request(text="then")
+        future = pb_grpc.DemoStub(channel).Unary.future(request)
+        request.text = "now"
+        channel.update_endpoints([three[0].address])
+        assert future.result(timeout=10).text == "then"
+
+
+def test_a_waiting_call_can_be_cancelled(silent: str) -> None:
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel:
+        stub = pb_grpc.DemoStub(channel)
+        future = stub.Unary.future(pb.Request())
+        assert future.cancel()
+        assert future.cancelled() and future.done()
+        with pytest.raises(grpc.FutureCancelledError):
+            future.result(timeout=5)
+        stream = stub.Down(pb.Request())
+        assert stream.cancel()
+        with pytest.raises(grpc.RpcError):
+            next(stream)
+        assert stream.code() is grpc.StatusCode.CANCELLED
+
+
+def test_a_dropped_waiting_stream_never_starts(start_server: Callable[..., Server], silent: str) -> None:
+    server = start_server()
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel:
+        stub = pb_grpc.DemoStub(channel)
+        stream = stub.Down(pb.Request(count=1))
+        del stream
+        gc.collect()
+        channel.update_endpoints([server.address])
+        stub.Unary(pb.Request(), timeout=10)
+        assert len(server.metadata) == 1
+
+
+def test_closing_ends_waiting_calls(silent: str) -> None:
+    channel = evener.grpc.insecure_channel(f"static:///{silent}")
+    stub = pb_grpc.DemoStub(channel)
+    future = stub.Unary.future(pb.Request())
+    stream = stub.Down(pb.Request())
+    errors: list[Any] = []
+
+    def block() -> None:
+        try:
+            stub.Unary(pb.Request())
+        except grpc.RpcError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=block)
+    thread.start()
+    eventually(lambda: json.loads(channel.describe())["state"] == "CONNECTING")
+    channel.close()
+    thread.join(5)
+    assert [error.code() for error in errors] in ([grpc.StatusCode.CANCELLED], [])
+    assert not thread.is_alive()
+    assert future.exception(timeout=5).code() is grpc.StatusCode.CANCELLED
+    assert stream.code() is grpc.StatusCode.CANCELLED
+
+
+def test_a_wait_is_not_tied_to_an_endpoint(three: list[Server], silent: str) -> None:
+    """The endpoint that is connecting goes away; the call is made on another."""
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel:
+        future = pb_grpc.DemoStub(channel).Unary.future(pb.Request(text="x"), timeout=20)
+        eventually(lambda: json.loads(channel.describe())["state"] == "CONNECTING")
+        channel.update_endpoints([three[0].address])
+        assert future.result(timeout=10).text == "x"
+
+
+def test_an_unknown_list_is_a_clear_failure() -> None:
+    with evener.grpc.insecure_channel("static:///user-service", lists={"order-service": ["127.0.0.1:1"]}) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=10)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
