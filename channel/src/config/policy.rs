@@ -53,6 +53,7 @@ fn choose_from(list: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, Confi
     let mut chosen = None;
     for element in list.elements()? {
         let (name, parameters) = only_entry(&element)?;
+        parameters.object()?;
         match known(name) {
             _ if chosen.is_some() => {}
             Some(policy) => chosen = Some(parse(policy, &parameters, warnings)?),
@@ -90,7 +91,6 @@ fn known(name: &str) -> Option<Policy> {
 }
 
 fn parse(policy: Policy, node: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, ConfigError> {
-    node.object()?;
     match policy {
         Policy::PickFirst { .. } => parse_pick_first(node, warnings),
         Policy::WeightedRoundRobin => parse_weighted(node, warnings),

@@ -74,7 +74,7 @@ fn the_first_policy_that_can_be_run_is_taken() {
             Policy::PickRandom,
             1,
         ),
-        (json!([{"a": null}, {"b": 5}, {"round_robin": {}}, {"c": {}}]), Policy::RoundRobin, 2),
+        (json!([{"a": {}}, {"b": {"x": 5}}, {"round_robin": {}}, {"c": {}}]), Policy::RoundRobin, 2),
         // What follows the chosen one is not looked into.
         (json!([{"round_robin": {}}, {"pick_first": {"shuffleAddressList": 5}}]), Policy::RoundRobin, 0),
     ] {
@@ -98,6 +98,8 @@ fn a_wrong_list_of_policies_is_refused() {
         (json!([{"round_robin": {}, "pick_first": {}}]), ONE),
         (json!([{"round_robin": {}}, {}]), "loadBalancingConfig[1]"),
         (json!([{"round_robin": null}]), "loadBalancingConfig[0].round_robin"),
+        (json!([{"unknown": null}, {"round_robin": {}}]), "loadBalancingConfig[0].unknown"),
+        (json!([{"round_robin": {}}, {"unknown": 5}]), "loadBalancingConfig[1].unknown"),
         (json!([{"round_robin": []}]), "loadBalancingConfig[0].round_robin"),
         (
             json!([{"pick_first": {"shuffleAddressList": 1}}]),
