@@ -7,6 +7,7 @@ use crate::toolchain::cargo_environment;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
 use std::fs;
+use std::sync::OnceLock;
 
 pub const TESTS: Step = Step {
     name: "python",
@@ -25,11 +26,16 @@ pub const TYPES: Step = Step {
 /// The environment of tests, demo and examples.
 const ENVIRONMENT: &str = "venv";
 
+/// Several steps want the wheel; the first of them builds it. One that fails leaves nothing behind to use by mistake.
+static INSTALLED: OnceLock<()> = OnceLock::new();
+
 /// The environment with the wheel of this checkout in it.
 pub fn environment(workspace: &Workspace) -> Result<Venv, String> {
     let venv = Venv::ensure(workspace, ENVIRONMENT)?;
     venv.require(&workspace.file("python/requirements-test.txt"))?;
-    install_wheel(workspace, &venv)?;
+    if INSTALLED.set(()).is_ok() {
+        install_wheel(workspace, &venv)?;
+    }
     Ok(venv)
 }
 
