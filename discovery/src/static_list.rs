@@ -171,18 +171,21 @@ impl ListFile {
         }
     }
 
-    /// The text of a file that may have changed.
+    /// The text of a file that may have changed. What could not be read is read again the next time.
     fn read(&mut self) -> io::Result<Option<String>> {
-        let mut file = File::open(&self.path).inspect_err(|_| self.seen = None)?;
+        let seen = self.seen.take();
+        let file = File::open(&self.path)?;
         let stamp = Stamp::of(&file.metadata()?);
-        if self.seen.as_ref() == Some(&stamp) && stamp.is_settled() {
-            return Ok(None);
-        }
-        self.seen = Some(stamp);
-        let mut text = String::new();
-        if file.by_ref().take(FILE_MAX + 1).read_to_string(&mut text)? as u64 > FILE_MAX {
+        if stamp.length > FILE_MAX {
             return Err(io::Error::other(format!("is larger than {FILE_MAX} bytes")));
         }
+        if seen.as_ref() == Some(&stamp) && stamp.is_settled() {
+            self.seen = seen;
+            return Ok(None);
+        }
+        let mut text = String::new();
+        file.take(FILE_MAX).read_to_string(&mut text)?;
+        self.seen = Some(stamp);
         Ok(Some(text))
     }
 
@@ -393,6 +396,16 @@ mod tests {
         scratch.write(r#"{"a": ["h:1"]}"#);
         assert_eq!(file.refresh(), Refresh::Changed);
         assert_eq!(file.error(), None);
+    }
+
+    #[test]
+    fn a_file_too_large_is_refused() {
+        let scratch = Scratch::new("large");
+        File::create(&scratch.0).unwrap().set_len(FILE_MAX + 1).unwrap();
+        let mut file = ListFile::new(&scratch.0);
+        assert!(
+            matches!(file.refresh(), Refresh::Failed(error) if error.contains("is larger than 16777216 bytes"))
+        );
     }
 
     #[test]

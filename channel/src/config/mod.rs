@@ -3,7 +3,8 @@
 //! [`ServiceConfig::parse`] reads the JSON that gRPC reads (`grpc.service_config`,
 //! `SetServiceConfigJSON`), by the same rules: an unknown field is ignored, a known field that is
 //! wrong refuses the whole config and says where, null counts as absent, durations are proto3's
-//! (`"1.5s"`), and whole numbers may stand in strings. Beyond gRPC's rules a repeated key is refused.
+//! (`"1.5s"`), and numbers may stand in strings. Where gRPC's implementations differ, what proto3's JSON
+//! or gRFC A6 allows is taken: `4.0` for 4, a status code by number or in lower case.
 //!
 //! Three things differ on purpose. Without a `loadBalancingConfig` the policy is `round_robin`:
 //! gRPC's own default, `pick_first`, sends everything to one server, which is its users' most

@@ -56,26 +56,28 @@ fn choose_from(list: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, Confi
         parameters.object()?;
         match known(name) {
             _ if chosen.is_some() => {}
-            Some(policy) => chosen = Some(parse(policy, &parameters, warnings)?),
+            Some(policy) => chosen = Some((policy, parameters)),
             None => skipped.push((element.path().to_owned(), name)),
         }
     }
-    let Some(chosen) = chosen else {
-        let names: Vec<_> = skipped.iter().map(|(_, name)| format!("`{name}`")).collect();
-        let listed =
-            if names.is_empty() { "it is empty".to_owned() } else { format!("only {}", names.join(", ")) };
-        return Err(list
-            .error(format!("has no policy evener can run ({listed}); it can run {NAMES}"))
-            .into());
+    let Some((policy, parameters)) = chosen else {
+        return Err(none_known(list, &skipped));
     };
     for (path, name) in skipped {
-        let used = chosen.policy.name();
+        let used = policy.name();
         warnings.push(
             path,
             format!("evener cannot run the policy `{name}`; `{used}`, further on, is used instead."),
         );
     }
-    Ok(chosen)
+    parse(policy, &parameters, warnings)
+}
+
+fn none_known(list: &Node<'_>, skipped: &[(String, &str)]) -> ConfigError {
+    let names: Vec<_> = skipped.iter().map(|(_, name)| format!("`{name}`")).collect();
+    let listed =
+        if names.is_empty() { "it is empty".to_owned() } else { format!("only {}", names.join(", ")) };
+    list.error(format!("has no policy evener can run ({listed}); it can run {NAMES}")).into()
 }
 
 fn only_entry<'a>(element: &Node<'a>) -> Result<(&'a str, Node<'a>), ConfigError> {
