@@ -150,7 +150,7 @@ struct MemberTurns<'a> {
 
 impl RowTurns for MemberTurns<'_> {
     fn weight(&self, row: u32) -> u32 {
-        weight_of_row(self.plan, self.writer, self.members, row) / self.divisor
+        weight_of_row(self.plan, self.writer, self.members, row).checked_div(self.divisor).unwrap_or(1)
     }
 
     fn turn(&self, row: u32) -> schedule::Turn {
