@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
+
+# Servers that are stopped on purpose are not worth a line each. grpcio reads it when it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import grpc
 import pytest

@@ -36,7 +36,7 @@ class Closer:
             del channel
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _closer: Closer | None = None
 _inherited: list[Closer | None] = []
 
@@ -53,7 +53,7 @@ def closer() -> Closer:
 def _after_fork() -> None:
     global _lock, _closer
     _inherited.append(_closer)
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _closer = None
 
 

@@ -85,7 +85,7 @@ def _drive(native: _native.Driver, registry: Registry) -> None:
 tokens = itertools.count(1)
 """Numbers of channels; never reused."""
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _process: Process | None = None
 # What a parent had is kept for ever in the child: its locks may be held by threads that do not exist here.
 _inherited: list[Process | None] = []
@@ -103,7 +103,7 @@ def process() -> Process:
 def _after_fork() -> None:
     global _lock, _process
     _inherited.append(_process)
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _process = None
 
 

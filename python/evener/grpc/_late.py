@@ -302,7 +302,7 @@ def _bind(waiting: _Waiting, started: Any) -> None:
         call.bind(started)
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _room: Room | None = None
 _inherited: list[Room | None] = []
 
@@ -319,7 +319,7 @@ def room() -> Room:
 def _after_fork() -> None:
     global _lock, _room
     _inherited.append(_room)
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _room = None
 
 
