@@ -173,13 +173,19 @@ impl Desk {
 
     pub(super) fn poll(&mut self, room: &mut Room<'_>, now: u32) -> Option<Action> {
         self.look_at_attention(room);
-        self.expire(room, now);
-        if self.dirty {
+        let expired = self.expire(room, now);
+        let dirty = core::mem::take(&mut self.dirty);
+        // Dialling the next endpoint changes no table: only what is dirty is published.
+        let dials = dirty || self.pick_first.deadline().is_some_and(|at| reached(now, at));
+        if dials {
             self.dial(room, now);
+        }
+        if dirty {
             self.publish(room);
             self.close(room, now);
+        }
+        if dials || expired {
             self.queue_actions(room);
-            self.dirty = false;
         }
         self.next_action(room)
     }
@@ -202,12 +208,13 @@ impl Desk {
         }
     }
 
-    fn expire(&mut self, room: &mut Room<'_>, now: u32) {
-        if self.next_drain.is_some_and(|at| reached(now, at)) {
+    /// Marks the draining endpoints whose time is over. True if it looked.
+    fn expire(&mut self, room: &mut Room<'_>, now: u32) -> bool {
+        let due = self.next_drain.is_some_and(|at| reached(now, at));
+        if due {
             self.next_drain = timers::expire_drains(room.members, now);
-            self.queue_actions(room);
         }
-        self.dirty |= self.pick_first.deadline().is_some_and(|at| reached(now, at));
+        due
     }
 
     /// Decides which endpoints the host should connect.
