@@ -118,14 +118,14 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// An engine that does nothing until a call or [`Engine::state`] wakes it.
-    pub(crate) fn new(setup: Setup, signal: Arc<Signal>, now: Instant) -> Self {
+    pub(crate) fn new(mut setup: Setup, signal: Arc<Signal>, now: Instant) -> Self {
         let Parsed { config, warnings } = setup.config;
         let shared = Shared {
             target: setup.target,
             authority: setup.authority,
             clock: Clock::new(now),
             blocks: Blocks::new(),
-            cursor: SharedCursor::new(),
+            cursor: SharedCursor::seeded(setup.control.dice.roll()),
             config: ArcSwap::from_pointee(config),
             waiters: Waiters::new(),
             state: AtomicU32::new(Connectivity::Idle as u32),
