@@ -192,7 +192,10 @@ void FollowInput(evener::grpc::Channel& channel) {
       continue;
     }
     words.erase(words.begin());
-    channel.UpdateEndpoints(words);
+    const grpc::Status status = channel.UpdateEndpoints(words);
+    if (!status.ok()) {
+      std::cerr << status.error_message() << "\n";
+    }
   }
 }
 
@@ -212,8 +215,7 @@ int main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   const std::vector<std::string> endpoints(argv + 3, argv + argc);
-  const auto channel =
-      evener::grpc::CreateChannel(StaticTarget(endpoints), grpc::InsecureChannelCredentials(), grpc::ChannelArguments());
+  const auto channel = evener::grpc::CreateChannel(StaticTarget(endpoints), grpc::InsecureChannelCredentials());
   const auto stub = evener::demo::Demo::NewStub(channel);
   Record record;
   Pace pace(std::atof(argv[1]));

@@ -12,7 +12,7 @@
 
 int main() {
   const auto channel = evener::grpc::CreateChannel("static:///10.0.0.1:50051,10.0.0.2:50051",
-                                                   grpc::InsecureChannelCredentials(), grpc::ChannelArguments());
+                                                   grpc::InsecureChannelCredentials());
   const auto stub = evener::demo::Demo::NewStub(channel);
   for (int call = 0; call < 4; ++call) {
     grpc::ClientContext context;

@@ -85,17 +85,12 @@ impl Debian {
             && minor(&ask(["--version", "--verbose"])) >= minor(&format!("release: {OLDEST_RUST}"))
     }
 
-    /// `cargo SUBCOMMAND -Zbuild-std=core --target TRIPLE` with a target directory that no other compiler shares.
-    pub fn cargo(workspace: &Workspace, subcommand: &str, triple: &str) -> Run {
-        Run::new(Self::CARGO)
-            .arg(subcommand)
-            .args(["-Zbuild-std=core", "--target", triple])
-            .env("CARGO_TARGET_DIR", workspace.target("bare"))
-            .env("RUSTC", Self::RUSTC)
-            .env("RUSTDOC", Self::RUSTDOC)
-            .env("RUSTC_BOOTSTRAP", "1")
+    /// For a program that calls this Rust: by name, since rustup's stand-ins come first in PATH where there are both.
+    pub fn environment(run: Run) -> Run {
+        run.env_unseen("CARGO", Self::CARGO)
+            .env_unseen("RUSTC", Self::RUSTC)
+            .env_unseen("RUSTDOC", Self::RUSTDOC)
             .env_remove("RUSTUP_TOOLCHAIN")
-            .folder(workspace.root())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The steps of `cargo xtask test`, in the order they run: the quick and telling ones first.
 
+mod bare;
 mod examples;
 pub mod header;
 pub mod native;
@@ -24,6 +25,7 @@ pub const STEPS: &[Step] = &[
     native::SANITIZED,
     python::TESTS,
     python::TYPES,
+    bare::STEP,
     examples::STEP,
     readme::STEP,
 ];

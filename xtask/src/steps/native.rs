@@ -53,6 +53,7 @@ pub fn packages() -> Vec<Package> {
         program("pkg-config", "pkg-config"),
         program("g++", "g++"),
         program("gcc", "gcc"),
+        program("openssl", "openssl"),
         program("protobuf-compiler", "protoc"),
         program("protobuf-compiler-grpc", "grpc_cpp_plugin"),
         file("libgrpc++-dev", &["/usr/include/grpcpp/grpcpp.h", "/usr/local/include/grpcpp/grpcpp.h"]),
