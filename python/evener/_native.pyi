@@ -1,8 +1,31 @@
 """The compiled half of evener: thin classes over the core and the channel engine."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, final
+
+__all__ = [
+    "CANCEL_CALLS",
+    "CLOSE",
+    "CONNECT",
+    "DISCONNECT",
+    "LOG",
+    "PICK_AGAIN",
+    "STATE_CHANGED",
+    "Balancer",
+    "Call",
+    "Channel",
+    "ConfigError",
+    "Driver",
+    "Failure",
+    "NoEndpoint",
+    "Nothing",
+    "RawBalancer",
+    "Ticket",
+    "__version__",
+    "forked",
+    "policies",
+]
 
 _E = TypeVar("_E")
 _Policy: TypeAlias = Literal["pick_first", "round_robin", "pick_random", "weighted_round_robin"]
@@ -51,6 +74,7 @@ class Balancer(Generic[_E]):
     def set_policy(self, policy: _Policy) -> None: ...
     def stats(self) -> list[tuple[_E, dict[str, int]]]: ...
     def __len__(self) -> int: ...
+    def __class_getitem__(cls, key: object) -> GenericAlias: ...
 
 @final
 class Call(Generic[_E]):
@@ -61,6 +85,7 @@ class Call(Generic[_E]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
+    def __class_getitem__(cls, key: object) -> GenericAlias: ...
 
 @final
 class Nothing:
@@ -76,7 +101,8 @@ class RawBalancer:
         *,
         seed: int = 0,
         drain_timeout: int = 30_000_000,
-        cursor: tuple[int, int] = (0, 1),
+        cursor_count: int = 0,
+        cursor_key: int = 1,
     ) -> RawBalancer: ...
     def set_policy(self, name: str, shuffle: bool = False) -> None: ...
     def update(self, now: int, endpoints: Sequence[tuple[int, int]]) -> tuple[int, int, int, int] | None: ...

@@ -44,14 +44,21 @@ fn endpoint_id(id: u64) -> EndpointId {
 #[pymethods]
 impl RawBalancer {
     #[new]
-    #[pyo3(signature = (endpoints, schedule, *, seed=0, drain_timeout=30_000_000, cursor=(0, 1)))]
-    fn new(endpoints: u32, schedule: u32, seed: u64, drain_timeout: u32, cursor: (u32, u32)) -> PyResult<Self> {
+    #[pyo3(signature = (endpoints, schedule, *, seed=0, drain_timeout=30_000_000, cursor_count=0, cursor_key=1))]
+    fn new(
+        endpoints: u32,
+        schedule: u32,
+        seed: u64,
+        drain_timeout: u32,
+        cursor_count: u32,
+        cursor_key: u32,
+    ) -> PyResult<Self> {
         let limits = Limits::new(endpoints).with_schedule(schedule);
         let options = Options { seed, drain_timeout, ..Options::default() };
         let controller = controller(limits, options)?;
         let balancer = controller.balancer();
         let desk = Desk { controller, ids: HashMap::new(), handles: HashMap::new(), tickets: HashMap::new() };
-        Ok(Self { balancer, cursor: Cursor::at(cursor.0, cursor.1), desk: Mutex::new(desk) })
+        Ok(Self { balancer, cursor: Cursor::at(cursor_count, cursor_key), desk: Mutex::new(desk) })
     }
 
     /// Chooses the policy.

@@ -158,7 +158,7 @@ def test_a_drained_endpoint_waits_for_its_calls(three: list[Server]) -> None:
         stream = stub.Down(pb.Request(count=50, delay_ms=10))
         next(stream)
         channel.update_endpoints([three[1].address])
-        assert servers_of(stub, 4) == {"s1": 4}
+        eventually(lambda: servers_of(stub, 4) == {"s1": 4})
         assert sum(1 for _ in stream) == 49
         eventually(lambda: len(described(channel)["endpoints"]) == 1)
 

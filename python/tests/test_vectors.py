@@ -55,7 +55,8 @@ class _Runner:
             *settings["limits"],
             seed=settings.get("seed", [0])[0],
             drain_timeout=settings.get("drain_timeout", [30_000_000])[0],
-            cursor=(count, key),
+            cursor_count=count,
+            cursor_key=key,
         )
 
     def run(self, command: str, arguments: list[str]) -> list[str] | None:

@@ -47,7 +47,7 @@ class _Method:
                 raise ValueError("Cannot invoke RPC on closed channel!")
             started = self._native.start_call(self._kind.path, wait_for_ready)
             if type(started) is not Ticket:
-                return started  # type: ignore[return-value]
+                return started
             endpoint = self._transport.endpoint(started.endpoint)
             if endpoint is not None:
                 return started, endpoint.multicallable(self, self._kind)

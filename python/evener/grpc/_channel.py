@@ -114,7 +114,8 @@ class Channel(grpc.Channel):
         self._transport.close()
 
     def update_endpoints(self, endpoints: Iterable[EndpointLike]) -> None:
-        """Replaces the servers by these, from now on: the target is not asked any more. Calls go on meanwhile.
+        """Replaces the servers by these: the target is not asked any more. Calls go on meanwhile; the new list counts within
+        a moment, not for a call that is made at once.
 
         Servers that are in both lists keep their connection. Removed ones get no new calls, and those that run there are
         cancelled when they outlast the drain timeout. Raises `evener.ConfigError` for an address that cannot be used; then

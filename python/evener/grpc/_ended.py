@@ -48,7 +48,7 @@ class EndedCall(grpc.RpcError, grpc.Call, _bases.Future):
     def is_active(self) -> bool:
         return False
 
-    def time_remaining(self) -> None:
+    def time_remaining(self) -> None:  # type: ignore[override]  # grpcio returns None as well
         return None
 
     def add_callback(self, callback: Callable[[], None]) -> bool:

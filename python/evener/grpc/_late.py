@@ -79,7 +79,7 @@ class LateCall(grpc.RpcError, grpc.Call, _bases.Future):
     def is_active(self) -> bool:
         return self._call is None or bool(self._call.is_active())
 
-    def time_remaining(self) -> float | None:
+    def time_remaining(self) -> float | None:  # type: ignore[override]  # grpcio returns None as well
         if self._deadline is None:
             return None
         return max(self._deadline - time.monotonic(), 0.0)

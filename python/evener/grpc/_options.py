@@ -57,7 +57,7 @@ EndpointLike: TypeAlias = Union[str, Endpoint]
 class ChannelSettings:
     """One user's options, sorted by who obeys them. Immutable."""
 
-    __slots__ = ("authority", "compression", "options", "service_config")
+    __slots__ = ("authority", "options", "service_config")
 
     def __init__(self, options: Iterable[Option] | None, service_config: str | Mapping[str, Any] | None) -> None:
         given = dict(options or ())

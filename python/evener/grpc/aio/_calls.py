@@ -53,7 +53,7 @@ class _Method:
         while True:
             started = transport.native.start_call(self._kind.path, wait_for_ready)
             if type(started) is not Ticket:
-                return started  # type: ignore[return-value]
+                return started
             endpoint = transport.endpoint(started.endpoint)
             if endpoint is not None:
                 return started, endpoint.multicallable(self, self._kind)

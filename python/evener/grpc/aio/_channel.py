@@ -143,7 +143,7 @@ class Channel(grpc.aio.Channel):
         >>> asyncio.run(main())
         'there'
         """
-        self._attached().native.update_endpoints(list(endpoints))
+        self._attached().update_endpoints(list(endpoints))
 
     def set_service_config(self, config: str) -> list[str]:
         """Replaces the service config, as `evener.grpc.Channel.set_service_config` does.

@@ -46,9 +46,7 @@ class EndedCall:
         self._raise()
 
     async def write(self, request: Any) -> NoReturn:
-        if self._cancelled:
-            self._raise()
-        raise asyncio.InvalidStateError("RPC already finished.")
+        self._raise()
 
     async def done_writing(self) -> None:
         return None

@@ -12,7 +12,7 @@ import grpc.aio
 
 from evener import _native
 from evener.grpc import _states
-from evener.grpc._options import ChannelSettings, inner_config
+from evener.grpc._options import ChannelSettings, EndpointLike, inner_config
 from evener.grpc._transport import Kind, last_error
 from evener.grpc.aio._driver import LoopDriver
 
@@ -125,9 +125,15 @@ class Transport:
         self._state_waiters.append(waiter)
         await waiter
 
+    def update_endpoints(self, endpoints: list[EndpointLike]) -> None:
+        """Hands a list to the engine, and has it obeyed before the next call."""
+        self.native.update_endpoints(endpoints)
+        self._driver.turn()
+
     def set_service_config(self, config: str) -> list[str]:
         """Hands a config to the engine, and its message limits to the inner channels. Returns warnings."""
         warnings = self.native.set_service_config(config)
+        self._driver.turn()
         same = inner_config(self._config, 1) == inner_config(config, 1)
         self._config = config
         for index in [] if same else list(self._endpoints):

@@ -1,0 +1,347 @@
+"""The asyncio channel."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import gc
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import Any
+
+import evener
+import evener.grpc.aio
+import grpc
+import grpc.aio
+import pytest
+from conftest import TESTDATA, Server, target_of
+
+import demo_pb2 as pb
+import demo_pb2_grpc as pb_grpc
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a test on a loop of its own, with asyncio's own checks on."""
+    asyncio.run(asyncio.wait_for(main, 50), debug=True)
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def requests(*texts: str) -> AsyncIterator[Any]:
+    for text in texts:
+        yield pb.Request(text=text)
+
+
+def total(channel: evener.grpc.aio.Channel, column: str) -> int:
+    return sum(each[column] for each in json.loads(channel.describe())["endpoints"])
+
+
+async def code_of(call: Awaitable[object]) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code()
+
+
+async def _first(stream: Any) -> str:
+    async for reply in stream:
+        return str(reply.text)
+    raise AssertionError("an empty stream")
+
+
+async def _read_write(stream: Any) -> str:
+    await stream.write(pb.Request(text="x"))
+    reply = await stream.read()
+    await stream.done_writing()
+    return str(reply.text)
+
+
+async def _text(call: Any) -> str:
+    return str((await call).text)
+
+
+_FLAVOURS: dict[str, Callable[[Any, dict[str, Any]], Awaitable[str]]] = {
+    "unary": lambda stub, options: _text(stub.Unary(pb.Request(text="x"), **options)),
+    "down": lambda stub, options: _first(stub.Down(pb.Request(text="x", count=1), **options)),
+    "down_read": lambda stub, options: _text(stub.Down(pb.Request(text="x", count=1), **options).read()),
+    "up": lambda stub, options: _text(stub.Up(requests("x"), **options)),
+    "bidi": lambda stub, options: _first(stub.Bidi(requests("x"), **options)),
+    "bidi_read_write": lambda stub, options: _read_write(stub.Bidi(**options)),
+}
+flavours = pytest.mark.parametrize("call", _FLAVOURS.values(), ids=_FLAVOURS)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that accepts connections and never says anything: a channel to it stays CONNECTING."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@flavours
+def test_the_first_call_succeeds(three: list[Server], call: Callable[[Any, dict[str, Any]], Awaitable[str]]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three)) as channel:
+            assert await call(pb_grpc.DemoStub(channel), {}) == "x"
+
+    run(main())
+
+
+@flavours
+def test_calls_with_servers(three: list[Server], call: Callable[[Any, dict[str, Any]], Awaitable[str]]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three)) as channel:
+            await channel.channel_ready()
+            stub = pb_grpc.DemoStub(channel)
+            for _ in range(4):
+                assert await call(stub, {"timeout": 10, "metadata": (("x-key", "value"),)}) == "x"
+            gc.collect()
+            await eventually(lambda: total(channel, "in_flight") == 0)
+            assert total(channel, "ok") + total(channel, "other") == 4
+        assert all(seen["x-key"] == "value" for server in three for seen in server.metadata)
+
+    run(main())
+
+
+@flavours
+def test_the_deadline_is_kept_while_waiting(silent: str, call: Callable[[Any, dict[str, Any]], Awaitable[str]]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(f"static:///{silent}") as channel:
+            code = await code_of(call(pb_grpc.DemoStub(channel), {"timeout": 0.1}))
+            assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+    run(main())
+
+
+@flavours
+def test_failure_is_fast_and_says_why(dead_address: str, call: Callable[[Any, dict[str, Any]], Awaitable[str]]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(f"static:///{dead_address}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call(pb_grpc.DemoStub(channel), {"timeout": 10})
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert "refused" in (caught.value.details() or "")
+
+    run(main())
+
+
+def test_wait_for_ready_outlasts_failure(start_server: Callable[..., Server], dead_address: str) -> None:
+    async def main() -> None:
+        options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+        async with evener.grpc.aio.insecure_channel(f"static:///{dead_address}", options) as channel:
+            call = pb_grpc.DemoStub(channel).Unary(pb.Request(text="x"), timeout=30, wait_for_ready=True)
+            await eventually(lambda: channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE)
+            start_server("late", int(dead_address.rpartition(":")[2]))
+            assert (await call).server == "late"
+
+    run(main())
+
+
+def test_spread_and_outcomes(three: list[Server]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three)) as channel:
+            stub = pb_grpc.DemoStub(channel)
+            await stub.Unary(pb.Request())
+            await eventually(lambda: channel.describe().count('"state":"READY"') == 4)
+            counts = collections.Counter([(await stub.Unary(pb.Request())).server for _ in range(30)])
+            assert counts == {"s0": 10, "s1": 10, "s2": 10}
+            assert await code_of(stub.Unary(pb.Request(code=14))) is grpc.StatusCode.UNAVAILABLE
+            assert await code_of(stub.Unary(pb.Request(code=8))) is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert await code_of(stub.Unary(pb.Request(delay_ms=2000), timeout=0.05)) is grpc.StatusCode.DEADLINE_EXCEEDED
+            call = stub.Unary(pb.Request())
+            await call
+            assert await call.code() is grpc.StatusCode.OK
+            assert "x-server" in await call.trailing_metadata()
+            assert (total(channel, "failed"), total(channel, "rejected"), total(channel, "in_flight")) == (2, 1, 0)
+
+    run(main())
+
+
+def test_cancelling(three: list[Server], silent: str) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(f"static:///{silent}") as channel:
+            stub = pb_grpc.DemoStub(channel)
+            waiting = stub.Unary(pb.Request())
+            assert waiting.cancel() and waiting.cancelled() and waiting.done()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert await waiting.code() is grpc.StatusCode.CANCELLED
+            task = asyncio.ensure_future(_text(stub.Unary(pb.Request())))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            channel.update_endpoints([server.address for server in three])
+            await channel.channel_ready()
+            stream = stub.Down(pb.Request(count=100_000, delay_ms=1))
+            await stream.read()
+            assert stream.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await stream.read()
+            await eventually(lambda: total(channel, "in_flight") == 0)
+            assert total(channel, "other") == 1
+
+    run(main())
+
+
+def test_an_abandoned_stream_is_released_and_reported_once(three: list[Server]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three)) as channel:
+            await channel.channel_ready()
+            stub = pb_grpc.DemoStub(channel)
+            for number in range(1, 4):
+                stream = stub.Down(pb.Request(count=100_000, delay_ms=1))
+                await stream.read()
+                assert total(channel, "in_flight") == 1
+                del stream
+                gc.collect()
+                await eventually(lambda: total(channel, "in_flight") == 0)
+                assert total(channel, "other") == number
+
+    run(main())
+
+
+def test_an_abandoned_unary_call_goes_on(three: list[Server], silent: str) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(f"static:///{silent}") as channel:
+            pb_grpc.DemoStub(channel).Unary(pb.Request())
+            gc.collect()
+            channel.update_endpoints([three[0].address])
+            await eventually(lambda: three[0].metadata)
+
+    run(main())
+
+
+def test_connectivity(three: list[Server]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three)) as channel:
+            assert isinstance(channel, grpc.aio.Channel)
+            assert channel.get_state() is grpc.ChannelConnectivity.IDLE
+            assert channel.get_state(try_to_connect=True) is not grpc.ChannelConnectivity.READY
+            await channel.wait_for_state_change(grpc.ChannelConnectivity.IDLE)
+            await asyncio.wait_for(channel.channel_ready(), 10)
+            assert channel.get_state() is grpc.ChannelConnectivity.READY
+        assert channel.get_state() is grpc.ChannelConnectivity.SHUTDOWN
+
+    run(main())
+
+
+def test_closing(three: list[Server], silent: str) -> None:
+    async def main() -> None:
+        channel = evener.grpc.aio.insecure_channel(target_of(three))
+        stub = pb_grpc.DemoStub(channel)
+        stream = stub.Down(pb.Request(count=100_000, delay_ms=1))
+        await stream.read()
+        await channel.close()
+        await channel.close()
+        assert await stream.code() is grpc.StatusCode.CANCELLED
+        with pytest.raises(grpc.aio.UsageError):
+            stub.Unary(pb.Request())
+        channel = evener.grpc.aio.insecure_channel(f"static:///{silent}")
+        waiting = pb_grpc.DemoStub(channel).Unary(pb.Request())
+        ready = asyncio.ensure_future(channel.channel_ready())
+        await asyncio.sleep(0.01)
+        await channel.close()
+        assert await waiting.code() is grpc.StatusCode.CANCELLED
+        with pytest.raises(grpc.aio.UsageError):
+            await ready
+
+    run(main())
+
+
+def test_closing_with_grace(three: list[Server]) -> None:
+    async def main() -> None:
+        channel = evener.grpc.aio.insecure_channel(target_of(three))
+        await channel.channel_ready()
+        call = pb_grpc.DemoStub(channel).Unary(pb.Request(text="x", delay_ms=200))
+        await asyncio.sleep(0.05)
+        await channel.close(grace=5)
+        assert (await call).text == "x"
+
+    run(main())
+
+
+def test_endpoints_and_config_change_while_calls_run(three: list[Server]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three[:1]), drain_timeout=0.2) as channel:
+            stub = pb_grpc.DemoStub(channel)
+            endless = stub.Down(pb.Request(count=1_000_000, delay_ms=5))
+            await endless.read()
+            channel.update_endpoints([three[1].address])
+            assert (await stub.Unary(pb.Request(), timeout=10)).server == "s1"
+            assert await endless.code() is grpc.StatusCode.CANCELLED
+            channel.set_service_config('{"methodConfig": [{"name": [{}], "timeout": "0.1s", "maxRequestMessageBytes": 100}]}')
+            assert await code_of(stub.Unary(pb.Request(delay_ms=2000))) is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert await code_of(stub.Unary(pb.Request(text="x" * 200))) is grpc.StatusCode.RESOURCE_EXHAUSTED
+            with pytest.raises(evener.ConfigError):
+                channel.set_service_config("{")
+
+    run(main())
+
+
+def test_interceptors(three: list[Server]) -> None:
+    seen: list[object] = []
+
+    class Note(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
+        async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+            seen.append(details.method)
+            return await continuation(details, request)
+
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three), interceptors=[Note()]) as channel:
+            stub = pb_grpc.DemoStub(channel)
+            for _ in range(3):
+                assert (await stub.Unary(pb.Request(text="x"), timeout=10)).text == "x"
+            assert await code_of(stub.Unary(pb.Request(code=14))) is grpc.StatusCode.UNAVAILABLE
+            await eventually(lambda: (total(channel, "ok"), total(channel, "failed")) == (3, 1))
+        assert len(seen) == 4
+
+    run(main())
+
+
+def test_tls(start_server: Callable[..., Server]) -> None:
+    tls = TESTDATA / "tls"
+    certificate, key = (tls / "server.pem").read_bytes(), (tls / "server.key").read_bytes()
+    server = start_server("tls", credentials=grpc.ssl_server_credentials([(key, certificate)]))
+
+    async def main() -> None:
+        credentials = grpc.ssl_channel_credentials(certificate)
+        lists = {"svc.example.com": [server.address]}
+        async with evener.grpc.aio.secure_channel("static:///svc.example.com", credentials, lists=lists) as channel:
+            assert (await pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=10)).server == "tls"
+
+    run(main())
+
+
+def test_a_channel_made_before_its_loop(three: list[Server]) -> None:
+    with pytest.raises(evener.ConfigError):
+        evener.grpc.aio.insecure_channel("static:///:80")
+    channel = evener.grpc.aio.insecure_channel(target_of(three))
+    stub = pb_grpc.DemoStub(channel)
+
+    async def main() -> None:
+        assert (await stub.Unary(pb.Request(text="x"), timeout=10)).text == "x"
+
+    async def elsewhere() -> None:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            stub.Unary(pb.Request())
+
+    run(main())
+    run(elsewhere())
+
+
+def test_many_calls_at_once(three: list[Server]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three)) as channel:
+            stub = pb_grpc.DemoStub(channel)
+            replies = await asyncio.gather(*(_text(stub.Unary(pb.Request(text="x"), timeout=30)) for _ in range(500)))
+            assert replies == ["x"] * 500
+            assert (total(channel, "ok"), total(channel, "in_flight")) == (500, 0)
+
+    run(main())
