@@ -1,0 +1,173 @@
+"""Programs that fork, run by test_fork.py each in a process of its own: `python fork_programs.py NAME ADDRESS...`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "stubs"))
+
+import evener
+import evener.grpc
+import evener.grpc.aio
+
+import demo_pb2 as pb
+import demo_pb2_grpc as pb_grpc
+
+
+def call(channel: evener.grpc.Channel, count: int = 12) -> set[str]:
+    """Who answers so many calls."""
+    stub: Any = pb_grpc.DemoStub(channel)
+    return {stub.Unary(pb.Request(), timeout=10).server for _ in range(count)}
+
+
+def refuses(use: Callable[[], object]) -> None:
+    """An inherited channel raises, within a second, and says why."""
+    started = time.monotonic()
+    try:
+        use()
+    except RuntimeError as error:
+        assert "fork" in str(error), error
+    else:
+        raise AssertionError("an inherited channel worked")
+    assert time.monotonic() - started < 1, "it took too long"
+
+
+def in_child(work: Callable[[], None], seconds: float = 20.0) -> int:
+    """Forks, has the child work, and returns its exit status; the child is killed if it takes too long."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException as error:
+            print(f"child: {error!r}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return -signal.SIGKILL
+        time.sleep(0.01)
+
+
+def prefork(target: str) -> None:
+    """A server that makes a channel when it starts, forks its workers, and uses a channel in each."""
+    parent = evener.grpc.insecure_channel(target)
+    unused_stub: Any = pb_grpc.DemoStub(parent)
+
+    def worker() -> None:
+        refuses(lambda: unused_stub.Unary(pb.Request(), timeout=5))
+        refuses(lambda: unused_stub.Unary.future(pb.Request()))
+        refuses(lambda: unused_stub.Down(pb.Request()))
+        refuses(lambda: parent.subscribe(print, True))
+        refuses(parent.describe)
+        refuses(lambda: parent.update_endpoints([]))
+        parent.close()
+        with evener.grpc.insecure_channel(target) as own:
+            assert len(call(own)) == 3
+
+    for _ in range(3):
+        assert in_child(worker) == 0
+    assert len(call(parent)) == 3
+    parent.close()
+
+
+def busy_parent(target: str) -> None:
+    """The parent's channel has connections and calls when it forks; grpcio wants GRPC_ENABLE_FORK_SUPPORT for that."""
+    parent = evener.grpc.insecure_channel(target)
+    assert len(call(parent)) == 3
+
+    def worker() -> None:
+        refuses(lambda: call(parent, 1))
+        with evener.grpc.insecure_channel(target) as own:
+            assert len(call(own)) == 3
+
+    assert in_child(worker) == 0
+    assert len(call(parent)) == 3
+    parent.close()
+
+
+def inherited_only(target: str) -> None:
+    """The parent is busy, the child only finds that it cannot use what it has, drops it, and leaves."""
+    channel: Any = evener.grpc.insecure_channel(target)
+    assert len(call(channel)) == 3
+    stub: Any = pb_grpc.DemoStub(channel)
+    stream = stub.Down(pb.Request(count=1_000_000, delay_ms=5))
+    next(stream)
+
+    def worker() -> None:
+        nonlocal channel, stub, stream
+        refuses(lambda: stub.Unary(pb.Request(), timeout=5))
+        channel.close()
+        del channel, stub
+
+    assert in_child(worker) == 0
+    next(stream)
+    stream.cancel()
+
+
+def aio(target: str) -> None:
+    """The same with asyncio: a loop in the parent, another in the child."""
+
+    async def use(channel: evener.grpc.aio.Channel) -> set[str]:
+        stub: Any = pb_grpc.DemoStub(channel)
+        return {(await stub.Unary(pb.Request(), timeout=10)).server for _ in range(12)}
+
+    async def own() -> None:
+        async with evener.grpc.aio.insecure_channel(target) as channel:
+            assert len(await use(channel)) == 3
+
+    async def inherited(channel: evener.grpc.aio.Channel) -> None:
+        refuses(channel.describe)
+        refuses(channel.get_state)
+
+    async def make() -> evener.grpc.aio.Channel:
+        channel = evener.grpc.aio.insecure_channel(target)
+        channel.describe()
+        return channel
+
+    loop = asyncio.new_event_loop()
+    channel = loop.run_until_complete(make())
+
+    def worker() -> None:
+        asyncio.run(inherited(channel))
+        asyncio.run(own())
+
+    assert in_child(worker) == 0
+    loop.run_until_complete(channel.close())
+    loop.close()
+    asyncio.run(own())
+
+
+def balancer(_: str) -> None:
+    """A balancer is plain memory: the child's copy goes on by itself."""
+    shared = evener.Balancer(["a", "b"])
+    begun = shared.start()
+
+    def worker() -> None:
+        nonlocal begun
+        assert set(shared.pick_many(4)) == {"a", "b"}
+        shared.update(["c"])
+        assert shared.pick() == "c"
+        del begun
+
+    assert in_child(worker) == 0
+    assert set(shared.pick_many(4)) == {"a", "b"}
+    begun.finish()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](sys.argv[2])
