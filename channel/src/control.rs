@@ -74,6 +74,8 @@ pub(crate) struct Control {
     pending: Option<Vec<Endpoint>>,
     /// Whether the list waits for room.
     pub(crate) refused: bool,
+    /// Whether there may be room: an index was acknowledged.
+    room: bool,
     /// A call or the application has used the channel.
     active: bool,
     policy: Policy,
@@ -110,6 +112,7 @@ impl Control {
             lookup: setup.lookup.map(Arc::new),
             pending: setup.list,
             refused: false,
+            room: false,
             active: false,
             policy: shared.config.load().policy,
             config_text: setup.config_text,
@@ -177,7 +180,7 @@ impl Control {
     fn act(&mut self, shared: &Shared, now: Instant, out: &mut Vec<Output>) {
         let tick = shared.clock.tick(now);
         loop {
-            let mut room = false;
+            let mut room = std::mem::take(&mut self.room);
             for position in 0..self.held.len() {
                 while let Some((block, action)) = self.next_action(position, tick) {
                     let current = position + 1 == self.held.len();
@@ -230,9 +233,24 @@ impl Control {
         Some(Action::Connect { endpoint })
     }
 
+    /// What the connection said before counts no more, in the core as here.
     fn hang_up(&mut self, endpoint: u32) -> Option<Action> {
         let record = self.subchannels.get_mut(endpoint)?;
+        record.state = Connectivity::Idle;
         std::mem::take(&mut record.dialled).then_some(Action::Disconnect { endpoint })
+    }
+
+    /// pick_first lets go what it has dialled; what an older block's pick_first had dialled it cannot know.
+    fn hang_up_leftovers(&mut self, state: Connectivity, out: &mut Vec<Output>) {
+        let rests = matches!(state, Connectivity::Ready | Connectivity::Idle);
+        if !(rests && self.held.len() > 1 && matches!(self.policy, Policy::PickFirst { .. })) {
+            return;
+        }
+        let dialled = self.subchannels.open().filter(|(_, record)| record.dialled);
+        let left = dialled.filter(|(_, record)| state == Connectivity::Idle || record.state != state);
+        let left: Vec<u32> = left.map(|(index, _)| index).collect();
+        let events = left.into_iter().filter_map(|endpoint| self.hang_up(endpoint));
+        out.extend(events.map(Output::Event));
     }
 
     /// Two blocks may both find that an endpoint's calls have had their time.
@@ -276,6 +294,7 @@ impl Control {
         let moved = promoted.is_some() || published != self.published || flipped;
         self.published = published;
         if state != self.told {
+            self.hang_up_leftovers(state, out);
             self.told = state;
             shared.set_state(state);
             out.push(Output::Event(Action::StateChanged(state)));
@@ -556,12 +575,10 @@ impl Control {
         self.reasons = None;
         let lost = before == Connectivity::Ready || state == Connectivity::TransientFailure;
         let live = record.phase == Phase::Live;
-        if news {
-            self.mirror(endpoint, |controller, handle| {
-                // A slot that was given up in this block meanwhile has nothing to be told.
-                let _ = controller.set_connectivity(handle, state);
-            });
-        }
+        self.mirror(endpoint, |controller, handle| {
+            // A slot that was given up in this block meanwhile has nothing to be told.
+            let _ = controller.set_connectivity(handle, state);
+        });
         if news && lost && live {
             self.resolution.request(now);
         }
@@ -592,7 +609,9 @@ impl Control {
     }
 
     pub(crate) fn acknowledge(&mut self, endpoint: u32) -> bool {
-        self.subchannels.acknowledge(endpoint)
+        let awaited = self.subchannels.acknowledge(endpoint);
+        self.room |= awaited;
+        awaited
     }
 
     pub(crate) fn endpoint_target(&self, endpoint: u32) -> Option<String> {

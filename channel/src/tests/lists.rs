@@ -175,6 +175,47 @@ fn growth_carries_failures_as_well() {
 }
 
 #[test]
+fn pick_first_grows_without_a_new_connection_and_rests_without_any() {
+    let config = r#"{"loadBalancingConfig": [{"pick_first": {}}]}"#.to_owned();
+    let options = ChannelOptions { service_config: Some(config), ..ChannelOptions::default() };
+    let mut transport = FakeTransport::over_with(&ports(1, 32), options);
+    assert_eq!(connects(&transport.poll()), [0]);
+    transport.set(0, Connectivity::Connecting);
+    assert_eq!(connects(&transport.pass(SECOND / 3)), [1], "the second attempt");
+    transport.set(1, Connectivity::Connecting);
+
+    transport.update(&ports(1, 40));
+    assert_eq!(connects(&transport.poll()), NOBODY);
+    transport.set(1, Connectivity::Ready);
+    let events = transport.poll();
+    assert!(events.contains(&Action::Disconnect { endpoint: 0 }), "{events:?}");
+    let ticket = transport.started();
+    assert_eq!(ticket.endpoint(), 1);
+    transport.finish(ticket);
+
+    transport.update(&ports(1, 80));
+    assert_eq!(connects(&transport.poll()), NOBODY, "connected already");
+    transport.finish(transport.started());
+    transport.set(1, Connectivity::TransientFailure);
+    let events = transport.poll();
+    assert!(events.contains(&Action::Disconnect { endpoint: 1 }), "{events:?}");
+    assert_eq!(transport.state(), Connectivity::Idle);
+}
+
+#[test]
+fn a_connection_that_was_let_go_counts_again_when_it_is_back() {
+    let mut transport = FakeTransport::over(&[1, 2]);
+    transport.connect_all();
+    transport.engine.set_service_config(r#"{"loadBalancingConfig": [{"pick_first": {}}]}"#).expect("valid");
+    assert!(transport.poll().contains(&Action::Disconnect { endpoint: 1 }));
+    transport.engine.set_service_config("{}").expect("valid");
+    assert_eq!(connects(&transport.poll()), [1]);
+    transport.set(1, Connectivity::Ready);
+    transport.poll();
+    one_each(&transport, 2).into_iter().for_each(|ticket| transport.finish(ticket));
+}
+
+#[test]
 fn endpoints_without_addresses_and_sets_too_large_are_refused() {
     let mut transport = FakeTransport::over(&[1]);
     transport.connect_all();
