@@ -1410,7 +1410,7 @@ evener_status evener_channel_epoch(const struct evener_channel *channel, uint64_
  *
  * Any thread. The caller frees it with evener_channel_free. The driver must outlive this call only. Not from an interrupt or
  * signal handler.
- * Errors, told in words in `*error`: `EVENER_BAD_TARGET`, `EVENER_BAD_CONFIG`, `EVENER_BAD_ENDPOINT`, `EVENER_BAD_ARGUMENT`; also
+ * Errors, told in words in `*error`: `EVENER_BAD_TARGET`, `EVENER_BAD_CONFIG`, `EVENER_BAD_ENDPOINT`, `EVENER_FULL`, `EVENER_BAD_ARGUMENT`; also
  * `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`, `EVENER_IO`.
  */
 evener_status evener_channel_open(const struct evener_driver *driver,
@@ -1447,7 +1447,8 @@ evener_status evener_channel_close(const struct evener_channel *channel);
  * Reports the state of an endpoint's connection, an evener_connectivity, with the reason if it failed (null for none).
  *
  * Any thread. Not from an interrupt or signal handler.
- * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_UTF8`, `EVENER_BAD_ARGUMENT` (no such state).
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_UTF8`, `EVENER_BAD_ARGUMENT` (no such state),
+ * `EVENER_STALE` (no such endpoint).
  */
 evener_status evener_channel_set_state(const struct evener_channel *channel,
                                        uint32_t endpoint,
@@ -1461,7 +1462,8 @@ evener_status evener_channel_set_state(const struct evener_channel *channel,
  * Reports an endpoint's health, an evener_health, where the transport checks it apart from the connection.
  *
  * Any thread. Not from an interrupt or signal handler.
- * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_ARGUMENT` (no such health).
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_ARGUMENT` (no such health), `EVENER_STALE` (no
+ * such endpoint).
  */
 evener_status evener_channel_set_health(const struct evener_channel *channel,
                                         uint32_t endpoint,
@@ -1485,7 +1487,7 @@ evener_status evener_channel_endpoint_target(const struct evener_channel *channe
  * Tells that the transport has freed what belonged to an endpoint, after `EVENER_EVENT_CLOSE`: its number may be used again.
  *
  * Any thread. Not from an interrupt or signal handler.
- * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_STALE` (it was not to be closed).
  */
 evener_status evener_channel_endpoint_closed(const struct evener_channel *channel,
                                              uint32_t endpoint);

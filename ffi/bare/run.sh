@@ -39,13 +39,13 @@ m0)
 esac
 
 export RUSTC_BOOTSTRAP=1 RUSTC="${RUSTC:-/usr/bin/rustc}" RUSTDOC="${RUSTDOC:-/usr/bin/rustdoc}"
-(cd "$root" && "${CARGO:-/usr/bin/cargo}" build --quiet --locked --profile bare -Zbuild-std=core --target "$triple" --target-dir "$build" \
+(cd "$root" && "${CARGO:-/usr/bin/cargo}" rustc --lib --crate-type staticlib --quiet --locked --profile bare -Zbuild-std=core --target "$triple" --target-dir "$build" \
     --package evener-ffi --no-default-features --features "$features")
 library=$build/$triple/bare/libevener.a
 
 work=$build/image/$processor
 mkdir -p "$work"
-sh "$here/embed.sh" "$root"/testdata/vectors/*.txt >"$work/vectors.S"
+sh "$here/embed.sh" "${VECTORS:-$root/testdata/vectors}"/*.txt >"$work/vectors.S"
 # shellcheck disable=SC2086
 "${gcc}gcc" $flags -std=c11 -Os -Wall -Wextra -Werror -ffreestanding -nostdlib -ffunction-sections -fdata-sections \
     -fno-tree-loop-distribute-patterns -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-Map="$work/image.map" -L "$here" -T "$here/$script" \

@@ -4,7 +4,7 @@ use core::ffi::c_char;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use evener_channel::{CallReport, CallTicket, RawCall, StartCall};
+use ::evener_channel::{CallReport, CallTicket, RawCall, StartCall};
 
 use super::channel::{deadline, evener_channel};
 use super::text::{evener_text, text, write_text};
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn evener_channel_method(
         let out = out!(config);
         let channel: &evener_channel = live!(channel);
         let known = channel.inner.method_config(text!(method, method_len));
-        let bytes = |limit: Option<_>| limit.map_or(-1, i64::from);
+        let bytes = |limit: Option<u64>| limit.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let timeout_ns = known.timeout.map_or(-1, |timeout| i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
         out.write(evener_method_config {
             timeout_ns,

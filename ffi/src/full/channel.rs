@@ -4,7 +4,7 @@ use core::ffi::c_char;
 use core::mem::offset_of;
 use std::time::{Duration, Instant};
 
-use evener_channel::{Channel, OpenError};
+use ::evener_channel::{Channel, OpenError, UpdateError};
 use evener_core::sync::AtomicU32;
 use evener_core::{Connectivity, Health};
 
@@ -13,7 +13,7 @@ use super::endpoints::{self, evener_address_endpoint};
 use super::object::{self, free};
 use super::options::{self, evener_channel_options};
 use super::text::{evener_text, explain, text, write_text};
-use crate::boundary::{self, Marked};
+use crate::boundary::{self, Answer, Marked};
 use crate::evener_status::{self, *};
 
 /// One channel: a target, its endpoints, and where the next call goes.
@@ -38,7 +38,7 @@ unsafe impl Marked for evener_channel {
 ///
 /// Any thread. The caller frees it with evener_channel_free. The driver must outlive this call only. Not from an interrupt or
 /// signal handler.
-/// Errors, told in words in `*error`: `EVENER_BAD_TARGET`, `EVENER_BAD_CONFIG`, `EVENER_BAD_ENDPOINT`, `EVENER_BAD_ARGUMENT`; also
+/// Errors, told in words in `*error`: `EVENER_BAD_TARGET`, `EVENER_BAD_CONFIG`, `EVENER_BAD_ENDPOINT`, `EVENER_FULL`, `EVENER_BAD_ARGUMENT`; also
 /// `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`, `EVENER_IO`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_channel_open(
@@ -73,9 +73,22 @@ const fn status_of(refused: &OpenError) -> evener_status {
     match refused {
         OpenError::Target(_) => EVENER_BAD_TARGET,
         OpenError::Config(_) => EVENER_BAD_CONFIG,
+        OpenError::Endpoints(list) => status_of_list(list),
         OpenError::ShutDown => EVENER_SHUT_DOWN,
         _ => EVENER_BAD_ARGUMENT,
     }
+}
+
+const fn status_of_list(refused: &UpdateError) -> evener_status {
+    match refused {
+        UpdateError::NoAddress { .. } => EVENER_BAD_ENDPOINT,
+        _ => EVENER_FULL,
+    }
+}
+
+/// The answer for an endpoint that the engine did or did not know.
+const fn known(was: bool) -> Answer {
+    if was { Ok(EVENER_OK) } else { Err(EVENER_STALE) }
 }
 
 /// Frees a channel (null is nothing), after closing it.
@@ -110,7 +123,8 @@ pub unsafe extern "C" fn evener_channel_close(channel: *const evener_channel) ->
 /// Reports the state of an endpoint's connection, an evener_connectivity, with the reason if it failed (null for none).
 ///
 /// Any thread. Not from an interrupt or signal handler.
-/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_UTF8`, `EVENER_BAD_ARGUMENT` (no such state).
+/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_UTF8`, `EVENER_BAD_ARGUMENT` (no such state),
+/// `EVENER_STALE` (no such endpoint).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_channel_set_state(
     channel: *const evener_channel,
@@ -122,15 +136,15 @@ pub unsafe extern "C" fn evener_channel_set_state(
     boundary::guard(|| {
         let channel: &evener_channel = live!(channel);
         let state = Connectivity::from_number(state).ok_or(EVENER_BAD_ARGUMENT)?;
-        channel.inner.set_state(endpoint, state, text!(error, error_len));
-        Ok(EVENER_OK)
+        known(channel.inner.set_state(endpoint, state, text!(error, error_len)))
     })
 }
 
 /// Reports an endpoint's health, an evener_health, where the transport checks it apart from the connection.
 ///
 /// Any thread. Not from an interrupt or signal handler.
-/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_ARGUMENT` (no such health).
+/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_ARGUMENT` (no such health), `EVENER_STALE` (no
+/// such endpoint).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_channel_set_health(
     channel: *const evener_channel,
@@ -140,8 +154,7 @@ pub unsafe extern "C" fn evener_channel_set_health(
     boundary::guard(|| {
         let channel: &evener_channel = live!(channel);
         let health = Health::from_number(health).ok_or(EVENER_BAD_ARGUMENT)?;
-        channel.inner.set_health(endpoint, health);
-        Ok(EVENER_OK)
+        known(channel.inner.set_health(endpoint, health))
     })
 }
 
@@ -165,7 +178,7 @@ pub unsafe extern "C" fn evener_channel_endpoint_target(
 /// Tells that the transport has freed what belonged to an endpoint, after `EVENER_EVENT_CLOSE`: its number may be used again.
 ///
 /// Any thread. Not from an interrupt or signal handler.
-/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_STALE` (it was not to be closed).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_channel_endpoint_closed(
     channel: *const evener_channel,
@@ -173,8 +186,7 @@ pub unsafe extern "C" fn evener_channel_endpoint_closed(
 ) -> evener_status {
     boundary::guard(|| {
         let channel: &evener_channel = live!(channel);
-        channel.inner.closed(endpoint);
-        Ok(EVENER_OK)
+        known(channel.inner.closed(endpoint))
     })
 }
 
@@ -193,7 +205,8 @@ pub unsafe extern "C" fn evener_channel_update_endpoints(
     boundary::guard(|| {
         let channel: &evener_channel = live!(channel);
         let list = endpoints::parse(slice!(list, count)).map_err(|(status, why)| explain!(error, status, why))?;
-        channel.inner.update_endpoints(list).map_err(|full| explain!(error, EVENER_FULL, full))?;
+        let updated = channel.inner.update_endpoints(list);
+        updated.map_err(|refused| explain!(error, status_of_list(&refused), refused))?;
         Ok(EVENER_OK)
     })
 }

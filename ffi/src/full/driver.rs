@@ -6,7 +6,7 @@ use core::ptr;
 use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
-use evener_channel::{Action, Driver, Event};
+use ::evener_channel::{Action, Driver, Event};
 use evener_core::sync::AtomicU32;
 
 use super::object::{self, free};

@@ -4,7 +4,7 @@ use core::ffi::c_char;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use evener_channel::ChannelOptions;
+use ::evener_channel::ChannelOptions;
 
 use super::endpoints::{self, Refusal, evener_address_endpoint, evener_named_list};
 use super::text::text;

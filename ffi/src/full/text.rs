@@ -55,7 +55,7 @@ pub(super) unsafe fn write(buffer: *mut evener_text, text: &str) -> Answer {
 ///
 /// # Safety
 /// As for [`write`]; null means that the caller does not want the text.
-pub(super) unsafe fn explain(buffer: *mut evener_text, status: evener_status, text: &str) -> evener_status {
+pub(super) unsafe fn explain_to(buffer: *mut evener_text, status: evener_status, text: &str) -> evener_status {
     // SAFETY: the same promise. Too small or no buffer changes nothing about the failure.
     let _ = unsafe { write(buffer, text) };
     status
@@ -87,7 +87,7 @@ macro_rules! write_text {
 macro_rules! explain {
     ($buffer:expr, $status:expr, $error:expr) => {
         // SAFETY: the crate's contract for callers covers every pointer argument.
-        unsafe { $crate::full::text::explain($buffer, $status, &$error.to_string()) }
+        unsafe { $crate::full::text::explain_to($buffer, $status, &$error.to_string()) }
     };
 }
 pub(super) use {explain, text, write_text};
