@@ -21,7 +21,7 @@ impl Handle {
         self.slot
     }
 
-    /// How often the slot had been given to an endpoint, from 1; wraps after 2³².
+    /// How often the slot had been given to an endpoint, from 1; wraps after 2³² − 1, and is never 0.
     pub const fn generation(self) -> u32 {
         self.generation
     }

@@ -60,16 +60,13 @@ impl Plan {
             equal: true,
             selection,
         };
-        let (mut tally, mut live, mut not_serving) = (Tally::default(), 0_u32, false);
+        let (mut tally, mut counted, mut not_serving) = (Tally::default(), 0_u32, false);
         let mut first_weight = None;
         for (slot, member) in members.iter().enumerate() {
-            if !member.is_live() {
+            if !member.is_live() || weighing.of_member(member).is_none() {
                 continue;
             }
-            live += 1;
-            if weighing.of_member(member).is_none() {
-                continue;
-            }
+            counted += 1;
             tally.add(eligibility::effective(member, rule.heeds_health));
             not_serving |= rule.heeds_health && eligibility::is_not_serving(member);
             if let Some(weight) = selection.weight(slot as u16, member) {
@@ -82,11 +79,11 @@ impl Plan {
         plan.connectivity = match rule.dials_all {
             true => tally.aggregate(),
             false if plan.rows > 0 => Connectivity::Ready,
-            false if idle && live > 0 => Connectivity::Idle,
-            false if tally.failing < live.max(1) && live > 0 => Connectivity::Connecting,
+            false if idle && counted > 0 => Connectivity::Idle,
+            false if tally.failing < counted => Connectivity::Connecting,
             false => Connectivity::TransientFailure,
         };
-        plan.reason = match (live, not_serving) {
+        plan.reason = match (counted, not_serving) {
             (0, _) => FailReason::NoEndpoints,
             (_, true) => FailReason::NotServing,
             (_, false) => FailReason::AllFailing,

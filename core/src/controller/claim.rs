@@ -5,7 +5,7 @@ use crate::members::{Member, Stage, stride_order};
 use crate::slot::{Slot, gate};
 use crate::sync::{
     AtomicU32,
-    Ordering::{AcqRel, Relaxed, Release},
+    Ordering::{AcqRel, Release},
 };
 
 /// Checks the memory, claims it (from whomever, when `seize`) and closes every gate, so that what a former controller had
@@ -35,9 +35,8 @@ pub(super) fn claim(
 /// A slot that still has calls, or whose host is still owed a Close, drains.
 fn inherit(shared: &[AtomicU32], layout: &Layout, members: &mut [Member], slot: u16) {
     let Some(words) = Slot::at(shared, layout, slot) else { return };
-    let used = words.generation().load(Relaxed) != 0;
     gate::close::<gate::Sound>(words.gate());
-    let owed = used && (words.user() != 0 || gate::in_flight(words.gate()) != 0);
+    let owed = !gate::drained::<gate::Sound>(words.gate()) || words.user() != 0;
     if let Some(member) = members.get_mut(usize::from(slot)) {
         member.stage = if owed { Stage::Draining } else { Stage::Free };
     }

@@ -12,7 +12,7 @@ use crate::policy::pick_first::{self, PickFirst};
 use crate::policy::{BuiltSchedule, Policy, Sheet};
 use crate::poll::action::Action;
 use crate::poll::timers;
-use crate::publish::{state_word, table::TableWriter};
+use crate::publish::{state_word, table, table::TableWriter};
 use crate::rng::{mix32, mix64};
 use crate::slot::{Slot, attention, gate};
 use crate::state::{connectivity::Connectivity, health::Health};
@@ -41,12 +41,14 @@ pub(super) struct Desk {
     with_actions: List,
     built: BuiltSchedule,
     connectivity: Connectivity,
+    /// The last channel state that the host was told.
+    told: Connectivity,
     /// An address list has been given, so an empty one means something.
     updated: bool,
     /// The next table differs from the current one.
     dirty: bool,
+    /// The latest address list was refused for lack of room.
     refused: bool,
-    state_due: bool,
     reresolve_due: bool,
     room_due: bool,
 }
@@ -72,8 +74,9 @@ impl Desk {
                 word.store(value, Relaxed);
             }
         }
+        let table = words.get(STATE).map_or(0, state_word::current);
         Self {
-            table: words.get(STATE).map_or(0, state_word::current),
+            table,
             pass: 0,
             policy: Policy::RoundRobin,
             pick_first: PickFirst::START,
@@ -82,12 +85,12 @@ impl Desk {
             next_drain: None,
             free,
             with_actions: List::EMPTY,
-            built: BuiltSchedule::NONE,
+            built: BuiltSchedule::unknown(table::schedule_buffer(words, layout, table)),
             connectivity: Connectivity::Idle,
+            told: Connectivity::Idle,
             updated: false,
             dirty: true,
             refused: false,
-            state_due: false,
             reresolve_due: false,
             room_due: false,
         }
@@ -101,9 +104,13 @@ impl Desk {
         // 0 means "in no list".
         self.pass = self.pass.checked_add(1).unwrap_or(1);
         let done = diff::update(room.words, room.layout, room.members, &mut self.free, endpoints, self.pass);
-        self.refused |= done.is_err();
+        self.refused = done.is_err();
         let done = done?;
-        self.dirty |= done.dirty || !self.updated;
+        self.room_due = false;
+        if done.changed || !self.updated || (done.reordered && !self.policy.rule().dials_all) {
+            self.pick_first.begin_again();
+            self.dirty = true;
+        }
         self.updated = true;
         Ok(done.changes)
     }
@@ -124,6 +131,10 @@ impl Desk {
     ) -> Result<(), Stale> {
         let dials_all = self.policy.rule().dials_all;
         let member = room.member(handle)?;
+        let before = core::mem::replace(&mut member.connectivity, state);
+        if before == state {
+            return Ok(());
+        }
         match state {
             Connectivity::Ready => member.clear(flag::FAILED),
             // Of a connection that pick_first has let go, bad news is no news.
@@ -133,9 +144,12 @@ impl Desk {
             Connectivity::Idle => member.clear(flag::DIALLED),
             _ => {}
         }
-        let changed = member.connectivity != state;
-        member.connectivity = state;
-        self.dirty |= changed && member.is_live();
+        if member.is_live() {
+            self.dirty = true;
+            let failed = state == Connectivity::TransientFailure;
+            self.reresolve_due |= dials_all && (failed || before == Connectivity::Ready);
+            self.pick_first.count_failure(failed);
+        }
         Ok(())
     }
 
@@ -250,9 +264,7 @@ impl Desk {
                 writer.queue();
             }
         });
-        let connectivity = if updated { plan.connectivity } else { Connectivity::Idle };
-        self.state_due |= connectivity != self.connectivity;
-        self.connectivity = connectivity;
+        self.connectivity = if updated { plan.connectivity } else { Connectivity::Idle };
     }
 
     /// Closes the gates of endpoints that have left, now that no table has them.
@@ -301,7 +313,8 @@ impl Desk {
         if core::mem::take(&mut self.room_due) {
             return Some(Action::RoomAgain);
         }
-        core::mem::take(&mut self.state_due).then_some(Action::StateChanged(self.connectivity))
+        let told = core::mem::replace(&mut self.told, self.connectivity);
+        (told != self.connectivity).then_some(Action::StateChanged(self.connectivity))
     }
 
     /// The next thing to tell of a member, which stays in the list if there is more.

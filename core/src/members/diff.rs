@@ -33,7 +33,7 @@ pub enum UpdateError {
     /// The list needs more slots than are free. [`Action::RoomAgain`](crate::Action::RoomAgain) tells when an
     /// endpoint has drained.
     Full {
-        /// Slots that the list's new endpoints need.
+        /// Slots that the list's new endpoints need; more than that if the list repeats some of them.
         needed: u32,
         /// Slots that are free: those of draining endpoints are not.
         free: u32,
@@ -49,10 +49,13 @@ impl core::fmt::Display for UpdateError {
 
 impl core::error::Error for UpdateError {}
 
-/// The result of [`update`]: what changed, and whether a new table is due for it.
+/// The result of [`update`].
 pub(crate) struct Outcome {
     pub(crate) changes: Changes,
-    pub(crate) dirty: bool,
+    /// An endpoint came, left, returned or has another weight.
+    pub(crate) changed: bool,
+    /// Endpoints have other places in the list than before, which only some policies heed.
+    pub(crate) reordered: bool,
 }
 
 /// Compares `endpoints` with the members and makes the members follow.
@@ -107,16 +110,14 @@ fn missing(members: &[Member], endpoints: &[Endpoint]) -> u32 {
 /// Undoes a first pass that failed, last entry first, so that the free slots keep their order.
 #[cold]
 fn put_back(members: &mut [Member], free: &mut List, endpoints: &[Endpoint]) {
-    for endpoint in endpoints.iter().rev() {
+    for (position, endpoint) in endpoints.iter().enumerate().rev() {
         let Some(slot) = index::find(members, endpoint.id) else { continue };
         let Some(member) = members.get_mut(usize::from(slot)) else { continue };
-        if member.stage != Stage::Live {
-            // So that no later pass of the same number takes it for marked.
-            member.mark = 0;
-        }
-        if member.stage == Stage::Fresh {
+        // So that no later pass of the same number takes it for marked.
+        member.mark = 0;
+        if member.stage == Stage::Fresh && member.scratch[0] == position as u32 {
+            member.stage = Stage::Free;
             index::remove(members, slot);
-            members[usize::from(slot)].stage = Stage::Free;
             free.push_front(members, slot);
         }
     }
@@ -131,7 +132,7 @@ fn sweep(
     pass: u16,
 ) -> Outcome {
     let mut changes = Changes::default();
-    let mut dirty = false;
+    let (mut reweighted, mut reordered) = (false, false);
     for (slot, member) in members.iter_mut().enumerate() {
         if member.mark != pass {
             if member.stage == Stage::Live {
@@ -160,18 +161,22 @@ fn sweep(
             }
             Stage::Free => continue,
         }
-        dirty |= member.order != member.scratch[0] || member.weight != member.scratch[1];
+        reordered |= member.order != member.scratch[0];
+        reweighted |= member.weight != member.scratch[1];
         member.order = member.scratch[0];
         member.weight = member.scratch[1];
     }
-    dirty |= changes.added + changes.removed + changes.returned > 0;
-    Outcome { changes, dirty }
+    let changed = reweighted || changes.added + changes.removed + changes.returned > 0;
+    Outcome { changes, changed, reordered }
 }
 
 fn leave(member: &mut Member) {
     member.stage = Stage::Closing;
     member.mark = 0;
-    member.clear(flag::CONNECT | flag::DISCONNECT);
+    if member.has(flag::CONNECT) {
+        // The host has never heard of it: should the endpoint return, it must.
+        member.clear(flag::CONNECT | flag::DIALLED);
+    }
 }
 
 /// Gives a drained slot to a new endpoint. Nobody can have a handle of its generation before it is published.
@@ -179,7 +184,8 @@ fn come(shared: Slot<'_>, user: u64) {
     shared.set_user(user);
     counters::reset(shared);
     let generation = shared.generation().load(Relaxed);
-    shared.generation().store(generation.wrapping_add(1), Relaxed);
+    // 0 is nobody's, so that a zeroed handle is stale.
+    shared.generation().store(generation.wrapping_add(1).max(1), Relaxed);
     gate::open::<gate::Sound>(shared.gate());
 }
 

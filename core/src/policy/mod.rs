@@ -99,7 +99,10 @@ pub(crate) struct BuiltSchedule {
 }
 
 impl BuiltSchedule {
-    pub(crate) const NONE: Self = Self { buffer: 0, fingerprint: 0 };
+    /// Whatever is in `buffer` may be in use and stays; the next schedule is written into the other one.
+    pub(crate) const fn unknown(buffer: u32) -> Self {
+        Self { buffer, fingerprint: 0 }
+    }
 }
 
 /// The table being written, as a policy sees it.

@@ -3,7 +3,8 @@
 //!
 //! Endpoints are dialled one by one, the next one when the last has failed or has been silent for 250 ms (gRFC A61's
 //! connection attempt delay); the first that is READY is chosen, and the others are let go. When it is lost, the
-//! channel rests in IDLE until it is asked to connect. When all have failed, all stay dialled, each with its own backoff.
+//! channel rests in IDLE until it is asked to connect. When all have failed, all stay dialled, each with its own backoff, and
+//! the names are resolved again now and after every further round of failures.
 
 use super::{Policy, Registered};
 use crate::compose::Rule;
@@ -32,11 +33,19 @@ pub(crate) struct PickFirst {
     idle: bool,
     /// All endpoints have been dialled and failed, and the host was told to resolve again.
     exhausted: bool,
+    /// Failures since then.
+    failures: u32,
 }
 
 impl PickFirst {
-    pub(crate) const START: Self =
-        Self { selected: NONE, last_dialled: NONE, next_attempt: None, idle: false, exhausted: false };
+    pub(crate) const START: Self = Self {
+        selected: NONE,
+        last_dialled: NONE,
+        next_attempt: None,
+        idle: false,
+        exhausted: false,
+        failures: 0,
+    };
 
     /// The chosen endpoint.
     pub(crate) const fn selected(&self) -> Option<u16> {
@@ -56,6 +65,17 @@ impl PickFirst {
     /// Ends the rest. True if there was one.
     pub(crate) const fn connect(&mut self) -> bool {
         core::mem::replace(&mut self.idle, false)
+    }
+
+    /// The list is another one: where none is chosen yet, it is tried from its beginning. What is being dialled goes on, and
+    /// what has failed is passed over.
+    pub(crate) const fn begin_again(&mut self) {
+        *self = Self { selected: self.selected, idle: self.idle, ..Self::START };
+    }
+
+    /// Takes note of an attempt that ended, if it `failed`.
+    pub(crate) const fn count_failure(&mut self, failed: bool) {
+        self.failures = self.failures.saturating_add(failed as u32);
     }
 
     /// Looks at the members and marks whom to dial and whom to let go. True if the names should be resolved again.
@@ -79,8 +99,8 @@ impl PickFirst {
     /// True if the chosen endpoint's connection is lost.
     fn look_at_selected(&mut self, members: &[Member]) -> bool {
         let Some(member) = members.get(usize::from(self.selected)) else { return false };
-        if !member.is_live() {
-            // It left the list: the channel is in use, so it goes on to another one at once.
+        if !is_candidate(member, Weighing::of(members)) {
+            // It left the list or drains: the channel is in use, so it goes on to another one at once.
             *self = Self::START;
             return false;
         }
@@ -111,8 +131,26 @@ impl PickFirst {
         }
         self.next_attempt = None;
         let order = Order { members, shuffle };
-        let all_failed = order.first(|_| true).is_some() && order.first(|m| !m.has(flag::FAILED)).is_none();
-        all_failed && !core::mem::replace(&mut self.exhausted, true)
+        let endpoints = order.candidates().count() as u32;
+        let all_failed = order.candidates().all(|(_, member)| member.has(flag::FAILED));
+        dial_resting(members, all_failed);
+        if endpoints == 0 || !all_failed || (self.exhausted && self.failures < endpoints) {
+            return false;
+        }
+        self.exhausted = true;
+        self.failures = 0;
+        true
+    }
+}
+
+/// After the last endpoint of the list, those that went back to IDLE are dialled again: the ones that failed once all have.
+fn dial_resting(members: &mut [Member], all_failed: bool) {
+    let weighing = Weighing::of(members);
+    for member in members {
+        let rests = member.connectivity == Connectivity::Idle && (all_failed || !member.has(flag::FAILED));
+        if rests && is_candidate(member, weighing) {
+            dial(member);
+        }
     }
 }
 
@@ -137,6 +175,11 @@ fn let_others_go(members: &mut [Member], selected: u16) {
             }
         }
     }
+}
+
+/// In the list, and not draining by its weight.
+fn is_candidate(member: &Member, weighing: Weighing) -> bool {
+    member.is_live() && weighing.of_member(member).is_some()
 }
 
 /// The order in which endpoints are tried. Finding the next one looks at all: pick_first has short lists, and this runs when
@@ -165,8 +208,7 @@ impl<'a> Order<'a> {
     /// Endpoints that drain by their weight are not tried.
     fn candidates(self) -> impl Iterator<Item = (u16, &'a Member)> {
         let weighing = Weighing::of(self.members);
-        let taken = move |member: &Member| member.is_live() && weighing.of_member(member).is_some();
-        (0_u16..).zip(self.members).filter(move |(_, member)| taken(member))
+        (0_u16..).zip(self.members).filter(move |(_, member)| is_candidate(member, weighing))
     }
 
     fn key(self, slot: u16) -> (u32, u32) {

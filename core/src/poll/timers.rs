@@ -3,12 +3,15 @@
 use crate::members::{Member, Stage, flag};
 use crate::ticks::{earlier, reached};
 
+/// The longest time to drain: a deadline further away would be taken for one that has passed.
+const MAX_TIMEOUT: u32 = u32::MAX >> 1;
+
 /// Gives an endpoint that has just begun to drain its deadline, `timeout` ticks from now; 0 is none.
 pub(crate) fn start_drain(member: &mut Member, now: u32, timeout: u32) -> Option<u32> {
     if timeout == 0 {
         return None;
     }
-    member.deadline = now.wrapping_add(timeout);
+    member.deadline = now.wrapping_add(timeout.min(MAX_TIMEOUT));
     member.set(flag::DRAINS_UNTIL);
     Some(member.deadline)
 }

@@ -17,8 +17,12 @@ pub(crate) fn write(
     total: u64,
     weights: impl Fn(u32) -> u32,
 ) -> u32 {
-    // Sums beyond 32 bits lose their lowest bits; a weight never falls to 0 by it.
-    let excess = 32_u32.saturating_sub(total.leading_zeros());
+    // Sums beyond 32 bits lose their lowest bits; a weight never falls to 0 by it. One bit more than needed goes, which
+    // is room for the weights that this raises to 1.
+    let excess = match 32_u32.saturating_sub(total.leading_zeros()) {
+        0 => 0,
+        beyond => beyond + 1,
+    };
     let scaled = |row| u64::from(weights(row) >> excess).max(1);
     let total: u64 = if excess == 0 { total } else { (0..rows).map(scaled).sum() };
     let mut sum = 0_u64;

@@ -130,6 +130,13 @@ impl<'a> TableWriter<'a> {
     }
 }
 
+/// The schedule buffer that table `k`, which is current, refers to; 0 if it refers to none.
+pub(crate) fn schedule_buffer(words: &[AtomicU32], layout: &Layout, k: u32) -> u32 {
+    let Some(header) = layout.table(words, k & 1).first_chunk::<HEADER>() else { return 0 };
+    let scheduled = verdict_word(VERDICT_ROWS, Shape::Schedule as u32);
+    if header[VERDICT].load(Relaxed) == scheduled { header[PARAMETERS].load(Relaxed) & 1 } else { 0 }
+}
+
 /// Picks from one table buffer. `None` where it holds nonsense, which the state word will confirm.
 #[inline]
 pub(crate) fn pick(words: &[AtomicU32], layout: &Layout, buffer: u32, draw: Draw) -> Option<Pick> {
