@@ -79,6 +79,11 @@ impl Blocks {
         Some(self.get(index)?.start(cursor, now))
     }
 
+    /// Whether a block's controller has something to look at.
+    pub(crate) fn needs_poll(&self, index: u32) -> bool {
+        self.get(index).is_some_and(Balancer::needs_poll)
+    }
+
     /// Finishes a call in the block it started in; `None` for what no call can be.
     pub(crate) fn finish(&self, index: u32, raw: RawTicket, outcome: Outcome, now: u32) -> Option<Finished> {
         let balancer = self.get(index)?;

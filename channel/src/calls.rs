@@ -166,25 +166,44 @@ impl Engine {
         let epoch = self.shared.waiters.announce();
         loop {
             let block = self.shared.blocks.current();
-            let start = self.shared.blocks.start(block, &self.shared.cursor, self.shared.clock.tick(now));
-            if let Some(Start::Started(ticket)) = start {
-                return StartCall::Started(CallTicket::new(block, ticket));
+            if let Some(answer) = self.answer(block, method, wait_for_ready, epoch, now) {
+                return answer;
             }
-            if self.shared.blocks.current() != block {
-                continue; // A larger block took over meanwhile: its answer counts. It happens 12 times at most.
-            }
-            return match start {
-                Some(Start::Fail(reason)) => self.fail_or_wait(Some(reason), method, wait_for_ready, epoch),
-                Some(Start::Drop) => dropped(),
-                None if self.shared.is_closed() || self.shared.has_failed() => {
-                    self.fail_or_wait(None, method, wait_for_ready, epoch)
-                }
-                _ => {
-                    self.shared.leave_idle();
-                    StartCall::Wait { epoch }
-                }
-            };
         }
+    }
+
+    /// What a block answers to a call; `None` if a larger one took over meanwhile, whose answer counts.
+    /// That happens 12 times at most.
+    pub(crate) fn answer(
+        &self,
+        block: u32,
+        method: &str,
+        wait_for_ready: Option<bool>,
+        epoch: u64,
+        now: Instant,
+    ) -> Option<StartCall> {
+        let shared = &self.shared;
+        let start = shared.blocks.start(block, &shared.cursor, shared.clock.tick(now));
+        if let Some(Start::Started(ticket)) = start {
+            return Some(StartCall::Started(CallTicket::new(block, ticket)));
+        }
+        if shared.blocks.needs_poll(block) {
+            shared.notify(); // A begin that was undone may have been the last call of a leaving endpoint.
+        }
+        if shared.blocks.current() != block {
+            return None;
+        }
+        Some(match start {
+            Some(Start::Fail(reason)) => self.fail_or_wait(Some(reason), method, wait_for_ready, epoch),
+            Some(Start::Drop) => dropped(),
+            None if shared.is_closed() || shared.has_failed() => {
+                self.fail_or_wait(None, method, wait_for_ready, epoch)
+            }
+            _ => {
+                shared.leave_idle();
+                StartCall::Wait { epoch }
+            }
+        })
     }
 
     /// TRANSIENT_FAILURE: fail, with the reasons, or wait if that was asked for.

@@ -174,7 +174,7 @@ impl Channel {
         self.inner.engine.shared.config.load().policy.name()
     }
 
-    /// The channel's state; with `try_to_connect`, an IDLE channel begins to connect.
+    /// The channel's state; with `try_to_connect`, an IDLE channel begins to connect after this answer.
     pub fn state(&self, try_to_connect: bool) -> Connectivity {
         self.inner.engine.state(try_to_connect)
     }

@@ -205,12 +205,14 @@ impl Engine {
         lock(&self.control).endpoint_target(endpoint)
     }
 
-    /// The channel's state; with `connect`, an IDLE channel is told to leave that state.
+    /// The channel's state; with `connect`, an IDLE channel is told to leave that state. As in gRPC the
+    /// answer is the state before that.
     pub(crate) fn state(&self, connect: bool) -> Connectivity {
+        let state = self.shared.state();
         if connect {
             self.shared.leave_idle();
         }
-        self.shared.state()
+        state
     }
 
     /// Blocks until the state is another than `last` (true), or until the deadline (false).

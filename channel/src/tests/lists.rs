@@ -159,6 +159,21 @@ fn an_endpoint_with_calls_in_two_blocks_closes_once_and_last() {
 }
 
 #[test]
+fn what_an_outgrown_block_answers_counts_no_more() {
+    let mut transport = FakeTransport::over(&[]);
+    transport.poll();
+    transport.failed();
+    let answer =
+        |transport: &FakeTransport, block| transport.engine.answer(block, METHOD, None, 0, transport.now);
+    assert!(matches!(answer(&transport, 0), Some(StartCall::Fail { .. })));
+    transport.update(&ports(1, 40));
+    transport.poll();
+    // A call that read "block 0" just before the growth: its list is empty there, and that is old news.
+    assert_eq!(answer(&transport, 0), None);
+    assert!(matches!(answer(&transport, 1), Some(StartCall::Wait { .. })));
+}
+
+#[test]
 fn growth_carries_failures_as_well() {
     let mut transport = FakeTransport::over(&ports(1, 32));
     for endpoint in connects(&transport.poll()) {
@@ -208,6 +223,7 @@ fn a_connection_that_was_let_go_counts_again_when_it_is_back() {
     transport.connect_all();
     transport.engine.set_service_config(r#"{"loadBalancingConfig": [{"pick_first": {}}]}"#).expect("valid");
     assert!(transport.poll().contains(&Action::Disconnect { endpoint: 1 }));
+    assert_eq!(transport.engine.stats()[1].state, Connectivity::Idle, "whatever it said before");
     transport.engine.set_service_config("{}").expect("valid");
     assert_eq!(connects(&transport.poll()), [1]);
     transport.set(1, Connectivity::Ready);
