@@ -160,9 +160,13 @@ mod models {
 
     /// Runs a model and counts its executions, so that a model of one execution is noticed.
     fn explore(model: impl Fn() + Sync + Send + 'static) {
+        explore_with(&loom::model::Builder::new(), model);
+    }
+
+    fn explore_with(builder: &loom::model::Builder, model: impl Fn() + Sync + Send + 'static) {
         let runs = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let counted = std::sync::Arc::clone(&runs);
-        loom::model(move || {
+        builder.check(move || {
             counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             model();
         });
@@ -185,7 +189,10 @@ mod models {
 
     #[test]
     fn two_blocked_callers_are_both_woken() {
-        explore(|| {
+        // Three threads: without a bound this takes half a minute instead of seconds, and passes too.
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(4);
+        explore_with(&builder, || {
             let world = world();
             let other = thread::spawn(move || {
                 let seen = world.waiters.announce();
