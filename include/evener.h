@@ -1423,7 +1423,7 @@ evener_status evener_channel_open(const struct evener_driver *driver,
 
 #if defined(EVENER_CHANNELS)
 /**
- * Frees a channel (null is nothing), after closing it.
+ * Frees a channel (null is nothing), after closing it. Events with its token may still come from the driver; nobody answers them.
  *
  * Any thread; no call on the channel may be under way. Calls that were started are forgotten. Not from an interrupt or signal
  * handler.

@@ -91,7 +91,7 @@ const fn known(was: bool) -> Answer {
     if was { Ok(EVENER_OK) } else { Err(EVENER_STALE) }
 }
 
-/// Frees a channel (null is nothing), after closing it.
+/// Frees a channel (null is nothing), after closing it. Events with its token may still come from the driver; nobody answers them.
 ///
 /// Any thread; no call on the channel may be under way. Calls that were started are forgotten. Not from an interrupt or signal
 /// handler.
