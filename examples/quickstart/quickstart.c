@@ -13,7 +13,7 @@ int main(void) {
   evener_balancer *balancer;
   evener_controller *controller;
   if (evener_balancer_init(memory, sizeof memory, &limits, &balancer, &controller) != EVENER_OK) return 1;
-  if (evener_controller_update(controller, servers, 2, 0, NULL) != EVENER_OK) return 1;
+  if (evener_controller_update(controller, servers, 2, NULL) != EVENER_OK) return 1;
   for (evener_action action; evener_controller_poll(controller, 0, &action) == EVENER_OK;) {
     const evener_handle handle = {action.slot, action.generation};
     if (action.kind == EVENER_ACTION_CONNECT) { /* The host connects, and says how it went. */

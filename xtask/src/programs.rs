@@ -112,10 +112,11 @@ pub fn quickstarts(workspace: &Workspace) -> Result<PathBuf, String> {
 
 fn executables(workspace: &Workspace, quickstarts: &Path) -> Result<PathBuf, String> {
     let library = native::build_library(workspace)?;
-    let build = workspace.target_folder("examples/cpp")?;
+    let source = workspace.file("examples");
+    let build = native::build_folder(workspace, "examples/cpp", &source)?;
     Run::new("cmake")
         .arg("-S")
-        .arg(workspace.file("examples"))
+        .arg(&source)
         .arg("-B")
         .arg(&build)
         .args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"])

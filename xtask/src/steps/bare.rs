@@ -32,7 +32,7 @@ fn run(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
         let run = Run::new("sh")
             .arg(workspace.file("ffi/bare/run.sh"))
             .arg(processor)
-            .arg(workspace.target("bare"));
+            .arg(workspace.target("embedded"));
         match Debian::environment(run).succeed() {
             Ok(_) => tally.passed += 1,
             Err(reason) => {

@@ -6,7 +6,8 @@ use crate::suite::Step;
 use crate::tally::Tally;
 use crate::toolchain::cargo;
 use crate::workspace::Workspace;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 pub const PLAIN: Step = Step {
     name: "native",
@@ -70,6 +71,17 @@ pub fn build_library(workspace: &Workspace) -> Result<PathBuf, String> {
     Ok(workspace.target("release"))
 }
 
+/// A folder for CMake to build `source` in. One that belongs to another place, because the checkout has moved, begins anew: CMake would refuse it.
+pub fn build_folder(workspace: &Workspace, name: &str, source: &Path) -> Result<PathBuf, String> {
+    let folder = workspace.target_folder(name)?;
+    let cache = fs::read_to_string(folder.join("CMakeCache.txt")).unwrap_or_default();
+    let home = cache.lines().find_map(|line| line.strip_prefix("CMAKE_HOME_DIRECTORY:INTERNAL="));
+    if home.is_some_and(|home| Path::new(home) != source) {
+        fs::remove_dir_all(&folder).map_err(|error| format!("cannot clear {}: {error}", folder.display()))?;
+    }
+    workspace.target_folder(name)
+}
+
 /// The shell commands that configure, build and test, for the checkout at `source`.
 pub fn commands(kind: Kind, source: &str, build: &str, library: &str) -> [String; 3] {
     let configure = format!(
@@ -86,7 +98,7 @@ pub fn commands(kind: Kind, source: &str, build: &str, library: &str) -> [String
 
 fn run(workspace: &Workspace, kind: Kind, tally: &mut Tally) -> Result<(), String> {
     let library = build_library(workspace)?;
-    let build = workspace.target_folder(kind.folder())?;
+    let build = build_folder(workspace, kind.folder(), workspace.root())?;
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     for script in commands(kind, &workspace.root().to_string_lossy(), &text(&build), &text(&library)) {
         let ended = Run::new("sh").args(["-c", &script]).end()?;
