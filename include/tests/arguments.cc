@@ -2,7 +2,7 @@
 #include "support/world.hpp"
 
 using namespace evener_tests;
-using evener::grpc::detail::JsonMember;
+using evener::grpc::detail::FindJsonMember;
 using ::grpc::StatusCode;
 
 namespace {
@@ -111,13 +111,13 @@ TEST_CASE(interceptors_see_each_call_once) {
 
 TEST_CASE(json_members_are_found) {
   const std::string text = R"( { "a" : "x\",\"b\":1", "b": {"a": [1, {"c":"}"}]} ,"c":[ ] , "d" : true, "b":2 } )";
-  CHECK_EQUAL(*JsonMember(text, "a"), R"("x\",\"b\":1")");
-  CHECK_EQUAL(*JsonMember(text, "b"), "2");
-  CHECK_EQUAL(*JsonMember(text, "c"), "[ ]");
-  CHECK(!JsonMember(text, "e"));
+  CHECK_EQUAL(*FindJsonMember(text, "a"), R"("x\",\"b\":1")");
+  CHECK_EQUAL(*FindJsonMember(text, "b"), "2");
+  CHECK_EQUAL(*FindJsonMember(text, "c"), "[ ]");
+  CHECK(!FindJsonMember(text, "e"));
   for (const char* broken : {"", "{", "{\"", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":\"\\", "{\"a\":[", "[]", "\"a\"", "{\"a\\"}) {
-    CHECK(!JsonMember(broken, "b"));
-    JsonMember(broken, "a");
+    CHECK(!FindJsonMember(broken, "b"));
+    FindJsonMember(broken, "a");
   }
 }
 

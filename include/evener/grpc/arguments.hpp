@@ -3,8 +3,8 @@
 //
 // Those that do not:
 //
-//   grpc.service_config               taken by the engine; its methodConfig reaches the inner channels as well, so that gRPC
-//                                     itself obeys timeout, waitForReady and message limits
+//   grpc.service_config               taken by the engine; of its methodConfig, waitForReady, message limits and retryPolicy
+//                                     reach the inner channels as well, so that gRPC itself obeys them
 //   grpc.lb_policy_name               taken by the engine, unless the service config names a policy
 //   grpc.client_idle_timeout_ms       not obeyed: the channel does not go idle; a warning says so
 //   grpc.service_config_disable_resolution, grpc.dns_*
@@ -53,6 +53,9 @@ class Arguments {
   // grpc.service_config, with the policy of grpc.lb_policy_name in it. Empty: neither was set.
   const std::string& service_config() const { return service_config_; }
 
+  // grpc.default_authority; empty: not set.
+  const std::string& authority() const { return authority_; }
+
   // Names of the arguments that are not obeyed, sorted.
   std::vector<std::string> ignored() const { return {ignored_.begin(), ignored_.end()}; }
 
@@ -75,6 +78,7 @@ class Arguments {
     const std::string key = arg.key;
     if (!seen_.insert(key).second) return;  // as in gRPC, the first one counts
     if (key == GRPC_ARG_SERVICE_CONFIG || key == GRPC_ARG_LB_POLICY_NAME) return Keep(arg);
+    if (key == GRPC_ARG_DEFAULT_AUTHORITY && arg.type == GRPC_ARG_STRING) authority_ = arg.value.string;
     if (IsIgnored(key)) {
       ignored_.insert(key);
       return;
@@ -132,8 +136,8 @@ class Arguments {
   // The policy to put into the service config: it counts only where the config names none, as in gRPC.
   std::string TakePolicy() const {
     if (policy_.empty() || policy_.find_first_of("\"\\") != std::string::npos) return {};
-    if (JsonMember(service_config_, "loadBalancingConfig")) return {};
-    if (JsonMember(service_config_, "loadBalancingPolicy")) return {};
+    if (FindJsonMember(service_config_, "loadBalancingConfig")) return {};
+    if (FindJsonMember(service_config_, "loadBalancingPolicy")) return {};
     return policy_;
   }
 
@@ -154,9 +158,24 @@ class Arguments {
   ::grpc::ChannelArguments passed_;
   std::string service_config_;
   std::string policy_;
+  std::string authority_;
   std::set<std::string> seen_;
   std::set<std::string> ignored_;
 };
+
+// Of one methodConfig what gRPC obeys on the endpoint's channel. Not the timeout: a call that waits must count it from its beginning,
+// so that this channel sets the deadline itself (and gRPC 1.51 is seen to end calls that have one at once).
+inline std::string InnerMethodConfig(std::string_view method_config) {
+  std::string kept;
+  for (const auto& [name, value] : JsonScanner(method_config).Members()) {
+    if (name != "name" && name != "waitForReady" && name != "maxRequestMessageBytes" &&
+        name != "maxResponseMessageBytes" && name != "retryPolicy") {
+      continue;
+    }
+    kept.append(kept.empty() ? "\"" : ",\"").append(name).append("\":").append(value);
+  }
+  return "{" + kept + "}";
+}
 
 // The service config of an inner channel. One address: gRPC's round_robin, because it reconnects by itself, which gRPC's
 // pick_first does not. Several addresses of one server: pick_first, because one connection is wanted.
@@ -164,9 +183,15 @@ inline std::string InnerServiceConfig(const std::string& service_config, const s
   const bool several = endpoint_target.find(',') != std::string::npos;
   std::string config = several ? "{\"loadBalancingConfig\":[{\"pick_first\":{}}]"
                                : "{\"loadBalancingConfig\":[{\"round_robin\":{}}]";
-  if (const auto methods = JsonMember(service_config, "methodConfig")) {
-    config += ",\"methodConfig\":";
-    config += *methods;
+  if (const auto methods = FindJsonMember(service_config, "methodConfig")) {
+    std::string list;
+    for (const auto& method : JsonScanner(*methods).Elements()) {
+      list.append(list.empty() ? "" : ",").append(InnerMethodConfig(method));
+    }
+    config += ",\"methodConfig\":[" + list + "]";
+  }
+  if (const auto throttling = FindJsonMember(service_config, "retryThrottling")) {
+    config.append(",\"retryThrottling\":").append(*throttling);
   }
   return config + "}";
 }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -54,7 +55,13 @@ class Channel final : public ::grpc::ChannelInterface {
 
   // Replaces the servers. Those that stay keep their connections and calls; calls on those that go may finish within the drain
   // timeout. INVALID_ARGUMENT with the reason, and nothing is changed, when an endpoint cannot be understood.
+  //
+  // Entries may be written as strings: UpdateEndpoints({"10.0.0.1:50051", "10.0.0.2:50051;weight=3"}).
   ::grpc::Status UpdateEndpoints(const std::vector<Endpoint>& endpoints);
+  template <class Text, class = std::enable_if_t<std::is_same_v<Text, std::string>>>
+  ::grpc::Status UpdateEndpoints(const std::vector<Text>& entries) {
+    return UpdateEndpoints(std::vector<Endpoint>(entries.begin(), entries.end()));
+  }
 
   // Replaces the service config. INVALID_ARGUMENT with path and reason when it is not valid; the former one stays then. What
   // is understood but not obeyed yet is logged as a warning. Connections are kept.
@@ -109,6 +116,7 @@ inline Channel::Channel(const std::string& target, std::shared_ptr<::grpc::Chann
   settings.has_endpoints = options.endpoints.has_value();
   if (settings.has_endpoints) settings.endpoints = std::move(*options.endpoints);
   settings.static_file = std::move(options.static_file);
+  settings.authority = sorted.authority();
   settings.drain_timeout = options.drain_timeout;
   settings.dns_refresh = options.dns_refresh;
   detail::Transport transport{std::move(credentials), std::move(sorted), std::move(options.interceptors),
@@ -137,6 +145,7 @@ inline ::grpc::internal::Call Channel::CreateCall(const ::grpc::internal::RpcMet
     const auto start = core_->engine().StartCall(method.name(), access::Door::WaitForReady(context), &ticket);
     if (start == detail::Engine::Start::kFail) return fail(core_->engine().FailureOf(ticket));
     if (start == detail::Engine::Start::kWait) break;
+    const detail::TimeoutScope timeout(context, core_->engine().TimeoutOf(method.name()));
     if (const auto call = core_->Place(ticket, method, context, queue)) return *call;
   }
   return detail::CreateWaitingCall(core_, method, context, queue);

@@ -8,8 +8,8 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 
-#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -41,6 +41,33 @@ class Waiter {
 inline gpr_timespec InMilliseconds(int64_t ms) {
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
 }
+
+// The earlier one of a deadline and the end of a timeout that begins now; a negative timeout is none.
+inline gpr_timespec Earlier(gpr_timespec deadline, std::chrono::nanoseconds timeout) {
+  const auto given = gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC);
+  if (timeout.count() < 0) return given;
+  const auto length = gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN);
+  return gpr_time_min(given, gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), length));
+}
+
+// Puts the service config's timeout into the context for as long as the call is being created, which is when gRPC reads it; the
+// application finds the deadline it set.
+class TimeoutScope {
+ public:
+  TimeoutScope(::grpc::ClientContext* context, std::chrono::nanoseconds timeout)
+      : context_(timeout.count() < 0 ? nullptr : context), before_(context->raw_deadline()) {
+    if (context_ != nullptr) context_->set_deadline(Earlier(before_, timeout));
+  }
+  ~TimeoutScope() {
+    if (context_ != nullptr) context_->set_deadline(before_);
+  }
+  TimeoutScope(const TimeoutScope&) = delete;
+  TimeoutScope& operator=(const TimeoutScope&) = delete;
+
+ private:
+  ::grpc::ClientContext* const context_;
+  const gpr_timespec before_;
+};
 
 // What the inner channels are made from.
 struct Transport {

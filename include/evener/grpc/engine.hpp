@@ -6,12 +6,13 @@
 #include <evener.h>
 #include <grpcpp/support/status.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -19,13 +20,47 @@ namespace evener::grpc {
 
 // One server: where it listens, and its part of the load.
 struct Endpoint {
-  // "host:port", or several addresses of the same server separated by commas. Hosts are IP addresses or "unix:/path".
+  // "host:port", "[v6]:port" or "unix:/path"; several addresses of the same server separated by commas.
   std::string addresses;
-  // Share relative to the other endpoints. 0 = drain: no new calls, running ones finish.
+  // Share relative to the other endpoints, for weighted_round_robin. 0 = drain: no new calls, running ones finish.
   uint32_t weight = 1;
   // The zone the server stands in; empty = unknown.
   std::string zone;
+
+  Endpoint() = default;
+  // An entry as in a "static:///..." target: "host:port", then perhaps ";weight=3" and ";zone=a"; several addresses of one
+  // server with "|" between. An entry that cannot be understood is refused by whoever takes the list.
+  Endpoint(const std::string& entry) { Read(entry); }  // NOLINT: lists are written as strings
+  Endpoint(const char* entry) { Read(entry); }         // NOLINT
+
+ private:
+  void Read(const std::string& entry);
+  bool ReadSetting(const std::string& setting);
 };
+
+inline void Endpoint::Read(const std::string& entry) {
+  auto at = entry.find(';');
+  addresses = entry.substr(0, at);
+  for (char& c : addresses) c = c == '|' ? ',' : c;
+  while (at != std::string::npos) {
+    const auto next = entry.find(';', at + 1);
+    const auto setting = entry.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+    if (!ReadSetting(setting)) addresses = entry;  // which is no address: the engine says so, in words
+    at = next;
+  }
+}
+
+inline bool Endpoint::ReadSetting(const std::string& setting) {
+  constexpr std::string_view kWeight = "weight=", kZone = "zone=";
+  if (setting.compare(0, kZone.size(), kZone) == 0) {
+    zone = setting.substr(kZone.size());
+    return !zone.empty();
+  }
+  if (setting.compare(0, kWeight.size(), kWeight) != 0) return false;
+  const char* const end = setting.data() + setting.size();
+  const auto read = std::from_chars(setting.data() + kWeight.size(), end, weight);
+  return read.ec == std::errc() && read.ptr == end;
+}
 
 namespace detail {
 
@@ -35,6 +70,7 @@ struct EngineSettings {
   std::vector<Endpoint> endpoints;
   bool has_endpoints = false;
   std::string static_file;
+  std::string authority;
   std::chrono::milliseconds drain_timeout{0};
   std::chrono::milliseconds dns_refresh{0};
 };
@@ -97,14 +133,18 @@ class Engine {
     const auto endpoints = Borrow(settings.endpoints);
     evener_channel_options options{};
     options.struct_size = sizeof options;
-    options.service_config = settings.service_config.empty() ? nullptr : settings.service_config.data();
-    options.service_config_len = settings.service_config.size();
-    options.endpoints = settings.has_endpoints ? endpoints.data() : nullptr;
-    options.endpoint_count = endpoints.size();
-    options.static_file = settings.static_file.empty() ? nullptr : settings.static_file.data();
-    options.static_file_len = settings.static_file.size();
-    options.drain_timeout_ms = static_cast<uint32_t>(settings.drain_timeout.count());
-    options.dns_refresh_ms = static_cast<uint32_t>(settings.dns_refresh.count());
+    const auto lend = [](const std::string& text, const char*& data, size_t& length) {
+      data = text.empty() ? nullptr : text.data();
+      length = text.size();
+    };
+    lend(settings.service_config, options.service_config, options.service_config_len);
+    lend(settings.static_file, options.static_file, options.static_file_len);
+    lend(settings.authority, options.default_authority, options.default_authority_len);
+    const evener_address_endpoint none{};
+    if (settings.has_endpoints) options.endpoints = endpoints.empty() ? &none : endpoints.data();
+    options.endpoints_len = endpoints.size();
+    options.drain_timeout_ms = Milliseconds(settings.drain_timeout);
+    options.dns_refresh_ms = Milliseconds(settings.dns_refresh);
     options.token = token;
     ErrorText error;
     evener_channel* channel = nullptr;
@@ -132,6 +172,12 @@ class Engine {
       default:
         return Start::kFail;
     }
+  }
+
+  // Whether the answer "wait" still stands. To be asked after the caller has put itself where it is woken: if not, ask again.
+  bool StillWaits(const evener_call& call) const {
+    uint64_t epoch = 0;
+    return evener_channel_epoch(channel_, &epoch) != EVENER_OK || epoch == call.epoch;
   }
 
   // The status of calls that fail now.
@@ -185,7 +231,12 @@ class Engine {
     return Answer(evener_channel_set_service_config(channel_, json.data(), json.size(), error.out()), error);
   }
 
-  uint32_t State(bool try_to_connect) const { return evener_channel_state(channel_, try_to_connect ? 1 : 0); }
+  // An evener_connectivity, whose numbers are gRPC's.
+  uint32_t State(bool try_to_connect) const {
+    uint32_t state = EVENER_SHUTDOWN;
+    evener_channel_state(channel_, try_to_connect ? 1 : 0, &state);
+    return state;
+  }
 
   // Blocks. Negative: for ever. False: the time ran out.
   bool WaitForStateChange(uint32_t last, int64_t timeout_ms) const {
@@ -194,6 +245,13 @@ class Engine {
 
  private:
   explicit Engine(evener_channel* channel) : channel_(channel) {}
+
+  // Cut to what the engine can be told.
+  static uint32_t Milliseconds(std::chrono::milliseconds duration) {
+    constexpr int64_t kLongest = UINT32_MAX;
+    const int64_t count = duration.count();
+    return static_cast<uint32_t>(count < 0 ? 0 : count > kLongest ? kLongest : count);
+  }
 
   static ::grpc::Status Answer(evener_status status, const ErrorText& error) {
     return status == EVENER_OK ? ::grpc::Status::OK : Failure(status, error);

@@ -1,35 +1,53 @@
-// Finds one member of a JSON object's top level and gives its text as it stands. Enough to hand `methodConfig` on to gRPC's own
-// parser without a JSON library; whether the text is valid JSON has been decided by the engine before.
+// Takes a JSON object or array apart into the texts of its members, as they stand. Enough to hand a part of the service config
+// on to gRPC's own parser without a JSON library; whether the text is valid JSON has been decided by the engine before. Of a
+// text that is not valid it takes what can be told apart.
 #ifndef EVENER_GRPC_JSON_HPP
 #define EVENER_GRPC_JSON_HPP
 
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace evener::grpc::detail {
+
+struct JsonMember {
+  std::string_view name;   // without quotes, escapes left as they are
+  std::string_view value;  // with quotes or brackets, if it has them
+};
 
 class JsonScanner {
  public:
   explicit JsonScanner(std::string_view text) : text_(text) {}
 
-  // The value of the last member of that name, since gRPC takes the last of duplicates; none when there is none.
-  std::optional<std::string_view> Member(std::string_view name) {
-    std::optional<std::string_view> found;
-    if (!Take('{')) return found;
+  std::vector<JsonMember> Members() {
+    std::vector<JsonMember> members;
+    if (!Take('{')) return members;
     while (Peek() == '"') {
-      const auto key = Value();
-      if (!Take(':')) break;
+      const auto name = Value();
+      if (name.size() < 2 || !Take(':')) break;
       const auto value = Value();
-      if (key.size() >= 2 && key.substr(1, key.size() - 2) == name) found = value;
+      members.push_back({name.substr(1, name.size() - 2), value});
       if (!Take(',')) break;
     }
-    return found;
+    return members;
+  }
+
+  std::vector<std::string_view> Elements() {
+    std::vector<std::string_view> elements;
+    if (!Take('[')) return elements;
+    while (Peek() != ']' && Peek() != '\0') {
+      elements.push_back(Value());
+      if (!Take(',')) break;
+    }
+    return elements;
   }
 
  private:
+  static bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
   char Peek() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || (text_[at_] >= '\t' && text_[at_] <= '\r'))) ++at_;
+    while (at_ < text_.size() && IsSpace(text_[at_])) ++at_;
     return at_ < text_.size() ? text_[at_] : '\0';
   }
 
@@ -46,7 +64,7 @@ class JsonScanner {
     size_t depth = 0;
     while (at_ < text_.size()) {
       const char c = text_[at_];
-      if (depth == 0 && (c == ',' || c == '}' || c == ']')) break;
+      if (depth == 0 && (c == ',' || c == '}' || c == ']' || IsSpace(c))) break;
       if (c == '"') {
         SkipString();
         if (depth == 0) break;
@@ -61,7 +79,7 @@ class JsonScanner {
 
   void SkipString() {
     for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
-      if (text_[at_] == '\\') ++at_;
+      if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
     }
     if (at_ < text_.size()) ++at_;
   }
@@ -70,8 +88,13 @@ class JsonScanner {
   size_t at_ = 0;
 };
 
-inline std::optional<std::string_view> JsonMember(std::string_view object, std::string_view name) {
-  return JsonScanner(object).Member(name);
+// The value of an object's member; of several with that name the last one, as in gRPC.
+inline std::optional<std::string_view> FindJsonMember(std::string_view object, std::string_view name) {
+  std::optional<std::string_view> found;
+  for (const auto& member : JsonScanner(object).Members()) {
+    if (member.name == name) found = member.value;
+  }
+  return found;
 }
 
 }  // namespace evener::grpc::detail

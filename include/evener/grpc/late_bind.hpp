@@ -16,7 +16,6 @@
 #ifndef EVENER_GRPC_LATE_BIND_HPP
 #define EVENER_GRPC_LATE_BIND_HPP
 
-#include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -38,7 +37,7 @@ class WaitingCall final : public Waiter, public std::enable_shared_from_this<Wai
         method_(info->method()),  // a copy: a GenericStub's name dies when its function returns
         type_(static_cast<access::Method::RpcType>(info->type())),
         wait_for_ready_(access::Door::WaitForReady(context_)),
-        deadline_(Deadline()) {}
+        deadline_(Earlier(context_->raw_deadline(), core_->engine().TimeoutOf(method_))) {}
 
   ~WaitingCall() override {
     if (anchor_ != nullptr) grpc_call_unref(anchor_);
@@ -70,30 +69,18 @@ class WaitingCall final : public Waiter, public std::enable_shared_from_this<Wai
   // Loop.
   bool Settle() override {
     if (bound_) return true;
+    const Engine& engine = core_->engine();
     evener_call ticket{};
-    switch (core_->engine().StartCall(method_, wait_for_ready_, &ticket)) {
-      case Engine::Start::kWait:
-        return false;
-      case Engine::Start::kFail:
-        Fail(core_->engine().FailureOf(ticket));
-        return true;
-      case Engine::Start::kStarted:
-        return BindTo(ticket);
-    }
-    return false;
+    auto answer = Engine::Start::kWait;
+    do {
+      answer = engine.StartCall(method_, wait_for_ready_, &ticket);
+    } while (answer == Engine::Start::kWait && !engine.StillWaits(ticket));
+    if (answer == Engine::Start::kStarted) return BindTo(ticket);
+    if (answer == Engine::Start::kFail) Fail(engine.FailureOf(ticket));
+    return bound_;
   }
 
  private:
-  // The earlier one of the application's deadline and the service config's timeout.
-  gpr_timespec Deadline() const {
-    const auto given = gpr_convert_clock_type(context_->raw_deadline(), GPR_CLOCK_MONOTONIC);
-    const auto timeout = core_->engine().TimeoutOf(method_);
-    if (timeout.count() < 0) return given;
-    const auto configured = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                         gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN));
-    return gpr_time_min(given, configured);
-  }
-
   void Adopt(const access::Call& call) {
     anchor_ = call.call();
     queue_ = call.cq();

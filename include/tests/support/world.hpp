@@ -39,7 +39,6 @@ inline std::unique_ptr<::grpc::ClientContext> NewContext(std::chrono::millisecon
 inline ::grpc::ChannelArguments QuickReconnect() {
   ::grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 300);
   return arguments;
 }
