@@ -72,9 +72,8 @@ impl RawBalancer {
         Ok(())
     }
 
-    /// Added, removed, kept, returned; None if there is no room. `now` is not looked at: poll tells the time.
-    #[allow(unused_variables, reason = "the vectors say when")]
-    fn update(&self, now: u32, endpoints: Vec<(u64, u32)>) -> PyResult<Option<(u32, u32, u32, u32)>> {
+    /// Added, removed, kept, returned; None if there is no room.
+    fn update(&self, endpoints: Vec<(u64, u32)>) -> PyResult<Option<(u32, u32, u32, u32)>> {
         let list: Vec<Endpoint> = endpoints
             .iter()
             .map(|&(id, weight)| Endpoint::new(endpoint_id(id)).with_user(id).with_weight(weight))

@@ -145,8 +145,7 @@ def test_weights_and_endpoint_objects(three: list[Server]) -> None:
     ]
     with evener.grpc.insecure_channel("static:///ignored", endpoints=weighted, service_config=config) as channel:
         stub = pb_grpc.DemoStub(channel)
-        stub.Unary(pb.Request(), timeout=10)
-        eventually(lambda: all(each["state"] == "READY" for each in described(channel)["endpoints"]))
+        eventually(lambda: set(servers_of(stub, 6)) == {"s0", "s1", "s2"})
         assert servers_of(stub, 60) == {"s0": 30, "s1": 20, "s2": 10}
         channel.update_endpoints([evener.grpc.Endpoint(three[0].address, weight=0), three[1].address])
         eventually(lambda: servers_of(stub, 4) == {"s1": 4})

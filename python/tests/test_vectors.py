@@ -67,9 +67,9 @@ class _Runner:
     def _policy(self, name: str, shuffle: str = "") -> None:
         self._raw.set_policy(name, shuffle == "shuffle")
 
-    def _update(self, now: str, *endpoints: str) -> list[str]:
+    def _update(self, *endpoints: str) -> list[str]:
         pairs = [each.split(":") for each in endpoints]
-        changes = self._raw.update(int(now), [(int(number), int(weight)) for number, weight in pairs])
+        changes = self._raw.update([(int(number), int(weight)) for number, weight in pairs])
         return ["full"] if changes is None else [str(change) for change in changes]
 
     def _state(self, number: str, state: str) -> list[str] | None:
