@@ -37,6 +37,9 @@ fn inherit(shared: &[AtomicU32], layout: &Layout, members: &mut [Member], slot: 
     let Some(words) = Slot::at(shared, layout, slot) else { return };
     gate::close::<gate::Sound>(words.gate());
     let owed = !gate::drained::<gate::Sound>(words.gate()) || words.user() != 0;
+    if !owed {
+        words.retire();
+    }
     if let Some(member) = members.get_mut(usize::from(slot)) {
         member.stage = if owed { Stage::Draining } else { Stage::Free };
     }

@@ -47,7 +47,7 @@ pub(super) struct Desk {
     updated: bool,
     /// The next table differs from the current one.
     dirty: bool,
-    /// The latest address list was refused for lack of room.
+    /// An address list was refused for lack of room, and no slot has become free since.
     refused: bool,
     reresolve_due: bool,
     room_due: bool,
@@ -104,9 +104,8 @@ impl Desk {
         // 0 means "in no list".
         self.pass = self.pass.checked_add(1).unwrap_or(1);
         let done = diff::update(room.words, room.layout, room.members, &mut self.free, endpoints, self.pass);
-        self.refused = done.is_err();
+        self.refused |= done.is_err();
         let done = done?;
-        self.room_due = false;
         if done.changed || !self.updated || (done.reordered && !self.policy.rule().dials_all) {
             self.pick_first.begin_again();
             self.dirty = true;
@@ -344,7 +343,7 @@ impl Desk {
     /// The host has been told that the endpoint is closed: its slot can be given to another one.
     fn set_free(&mut self, room: &mut Room<'_>, slot: u16) {
         if let Some(shared) = Slot::at(room.words, room.layout, slot) {
-            shared.set_user(0);
+            shared.retire();
         }
         index::remove(room.members, slot);
         if let Some(member) = room.members.get_mut(usize::from(slot)) {

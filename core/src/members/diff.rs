@@ -9,9 +9,9 @@ use super::list::List;
 use super::{Member, NONE, Stage, flag, index};
 use crate::endpoint::Endpoint;
 use crate::layout::Layout;
-use crate::slot::{Slot, counters, gate};
+use crate::slot::{Slot, gate};
 use crate::state::{connectivity::Connectivity, health::Health};
-use crate::sync::{AtomicU32, Ordering::Relaxed};
+use crate::sync::AtomicU32;
 
 /// What an update changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,7 +146,9 @@ fn sweep(
             Stage::Fresh => {
                 let user = endpoints.get(member.scratch[0] as usize).map_or(0, |endpoint| endpoint.user);
                 if let Some(shared) = Slot::at(words, layout, slot as u16) {
-                    come(shared, user);
+                    shared.give_to(user);
+                    // Nobody can have a handle of its generation before it is published.
+                    gate::open::<gate::Sound>(shared.gate());
                 }
                 *member = Member { weight: member.scratch[1], ..newcomer(member) };
                 changes.added += 1;
@@ -177,16 +179,6 @@ fn leave(member: &mut Member) {
         // The host has never heard of it: should the endpoint return, it must.
         member.clear(flag::CONNECT | flag::DIALLED);
     }
-}
-
-/// Gives a drained slot to a new endpoint. Nobody can have a handle of its generation before it is published.
-fn come(shared: Slot<'_>, user: u64) {
-    shared.set_user(user);
-    counters::reset(shared);
-    let generation = shared.generation().load(Relaxed);
-    // 0 is nobody's, so that a zeroed handle is stale.
-    shared.generation().store(generation.wrapping_add(1).max(1), Relaxed);
-    gate::open::<gate::Sound>(shared.gate());
 }
 
 const fn newcomer(member: &Member) -> Member {

@@ -33,7 +33,8 @@ impl<'a> Slot<'a> {
         &self.words[GATE]
     }
 
-    /// How often the slot was given to an endpoint. Written only while the gate is closed and drained.
+    /// The generation of whom the slot belongs to, or will: handles of any other are stale. Written only while the gate
+    /// is closed and drained.
     pub(crate) const fn generation(self) -> &'a AtomicU32 {
         &self.words[GENERATION]
     }
@@ -49,8 +50,21 @@ impl<'a> Slot<'a> {
         u64::from(low) | u64::from(high) << 32
     }
 
-    /// Sets the host's value; the gate must be closed and drained.
-    pub(crate) fn set_user(self, user: u64) {
+    /// Prepares the slot for an endpoint; the gate must be closed and drained.
+    pub(crate) fn give_to(self, user: u64) {
+        self.set_user(user);
+        counters::reset(self);
+    }
+
+    /// Makes the handles of the endpoint that lived here stale; the gate must be closed and drained.
+    pub(crate) fn retire(self) {
+        self.set_user(0);
+        // 0 is nobody's, so that a zeroed handle is stale.
+        let generation = self.generation().load(Relaxed).wrapping_add(1).max(1);
+        self.generation().store(generation, Relaxed);
+    }
+
+    fn set_user(self, user: u64) {
         self.words[USER].store(user as u32, Relaxed);
         self.words[USER + 1].store((user >> 32) as u32, Relaxed);
     }
