@@ -9,8 +9,8 @@ use crate::fork::Born;
 use crate::raw::controller;
 use crate::{clock, names};
 use evener_core::{
-    Action, Controller, Cursor, Endpoint, EndpointId, Handle, Limits, Member, Options, Outcome, Pick, Start, Ticket,
-    UpdateError, sync::AtomicU32,
+    Action, Controller, Cursor, Endpoint, EndpointId, Handle, Limits, Member, Options, Outcome, Pick, Start,
+    Ticket, UpdateError, sync::AtomicU32,
 };
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -126,9 +126,14 @@ impl Balancer {
         let wanted = self.serials_of(py, &weighted(endpoints)?)?;
         if wanted.len() > self.capacity {
             self.forget_unseated(py, &wanted)?;
-            return Err(unusable(format!("{} endpoints are more than the balancer's capacity, {}", wanted.len(), self.capacity)));
+            return Err(unusable(format!(
+                "{} endpoints are more than the balancer's capacity, {}",
+                wanted.len(),
+                self.capacity
+            )));
         }
-        let list: Vec<Endpoint> = wanted.iter().map(|(_, serial, weight)| endpoint(*serial, *weight)).collect();
+        let list: Vec<Endpoint> =
+            wanted.iter().map(|(_, serial, weight)| endpoint(*serial, *weight)).collect();
         let mut moves = Moves::default();
         let mut seated = Vec::new();
         let outcome = {
@@ -215,7 +220,10 @@ impl Balancer {
     /// >>> balancer.stats()[0][1]["failed"]
     /// 1
     #[pyo3(signature = (call, outcome="success"))]
-    #[allow(clippy::unused_self, reason = "the call knows its balancer; the method is here for symmetry with start")]
+    #[allow(
+        clippy::unused_self,
+        reason = "the call knows its balancer; the method is here for symmetry with start"
+    )]
     fn finish(&self, py: Python<'_>, call: &Bound<'_, Call>, outcome: &str) -> PyResult<()> {
         call.get().finish_now(py, names::outcome(outcome)?)
     }
@@ -314,7 +322,11 @@ impl Balancer {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn settle(&self, py: Python<'_>, change: impl FnOnce(&mut Controller<Shared, Vec<Member>>)) -> PyResult<()> {
+    fn settle(
+        &self,
+        py: Python<'_>,
+        change: impl FnOnce(&mut Controller<Shared, Vec<Member>>),
+    ) -> PyResult<()> {
         let mut moves = Moves::default();
         {
             let mut desk = self.desk();
@@ -471,9 +483,9 @@ fn no_endpoint(pick: Pick) -> PyErr {
 
 fn refused(error: &UpdateError) -> PyErr {
     match error {
-        UpdateError::Full { needed, free } => {
-            unusable(format!("{needed} more endpoints do not fit beside those that drain, {free} are free: a larger capacity helps"))
-        }
+        UpdateError::Full { needed, free } => unusable(format!(
+            "{needed} more endpoints do not fit beside those that drain, {free} are free: a larger capacity helps"
+        )),
         #[allow(unreachable_patterns, reason = "the error may grow")]
         other => unusable(format!("{other:?}")),
     }

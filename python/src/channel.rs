@@ -89,7 +89,9 @@ impl Channel {
     #[pyo3(signature = (method, wait_for_ready=None))]
     fn start_call(&self, method: &str, wait_for_ready: Option<bool>) -> PyResult<Started> {
         Ok(match self.engine()?.start_call(method, wait_for_ready) {
-            StartCall::Started(ticket) => Started::Ticket(Ticket::new(self.channel.clone(), ticket, self.born)),
+            StartCall::Started(ticket) => {
+                Started::Ticket(Ticket::new(self.channel.clone(), ticket, self.born))
+            }
             StartCall::Wait { epoch } => Started::Epoch(epoch),
             StartCall::Fail { code, message } => Started::Failure(Failure::new(code, message)),
         })

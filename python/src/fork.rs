@@ -43,5 +43,7 @@ impl Born {
 
 #[cold]
 fn inherited(what: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("this {what} was made before fork() and works only in the parent: make a new one in the child"))
+    PyRuntimeError::new_err(format!(
+        "this {what} was made before fork() and works only in the parent: make a new one in the child"
+    ))
 }

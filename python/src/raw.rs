@@ -3,8 +3,8 @@
 use crate::errors::unusable;
 use crate::names;
 use evener_core::{
-    Action, Balancer, Controller, Cursor, Endpoint, EndpointId, Handle, Limits, Member, Options, Pick, Policy, Start,
-    Ticket, UpdateError, sync::AtomicU32, words,
+    Action, Balancer, Controller, Cursor, Endpoint, EndpointId, Handle, Limits, Member, Options, Pick,
+    Policy, Start, Ticket, UpdateError, sync::AtomicU32, words,
 };
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -176,7 +176,10 @@ impl RawBalancer {
 }
 
 /// A controller over memory of its own.
-pub(crate) fn controller(limits: Limits, options: Options) -> PyResult<Controller<Arc<[AtomicU32]>, Vec<Member>>> {
+pub(crate) fn controller(
+    limits: Limits,
+    options: Options,
+) -> PyResult<Controller<Arc<[AtomicU32]>, Vec<Member>>> {
     if !limits.are_valid() {
         return Err(unusable("the capacity must be from 1 to 65534, the schedule at most 65536"));
     }

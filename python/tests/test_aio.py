@@ -178,6 +178,9 @@ def test_cancelling(three: list[Server], silent: str) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            stub.Down(pb.Request())
+            gc.collect()
+            await eventually(lambda: not channel._attached()._waiting)
             channel.update_endpoints([server.address for server in three])
             await channel.channel_ready()
             stream = stub.Down(pb.Request(count=100_000, delay_ms=1))

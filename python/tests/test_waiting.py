@@ -14,6 +14,7 @@ import evener.grpc
 import grpc
 import pytest
 from conftest import Server, eventually, target_of
+from evener.grpc import _late
 
 import demo_pb2 as pb
 import demo_pb2_grpc as pb_grpc
@@ -128,6 +129,8 @@ def test_a_waiting_call_can_be_cancelled(silent: str) -> None:
         with pytest.raises(grpc.RpcError):
             next(stream)
         assert stream.code() is grpc.StatusCode.CANCELLED
+        # Nothing is left of them, though nothing has become ready.
+        eventually(lambda: not _late.room()._waiting)
 
 
 def test_a_dropped_waiting_stream_never_starts(start_server: Callable[..., Server], silent: str) -> None:

@@ -90,6 +90,8 @@ class LateCall(grpc.RpcError, grpc.Call, _bases.Future):
         if call is not None:
             return bool(call.cancel())
         self.bind(_ended.locally_cancelled())
+        if self._keep is not None:
+            room().drop(self._keep.token, self._keep.number)
         return True
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
@@ -196,7 +198,7 @@ class Room:
         """A call of channel `token` that starts when `attempt` can."""
         call = LateCall(attempt.deadline)
         number = next(self._numbers)
-        reference = weakref.ref(call, lambda _: self._drop(token, number))
+        reference = weakref.ref(call, lambda _: self.drop(token, number))
         waiting = call._keep = _Waiting(token, number, reference, attempt)
         with self._condition:
             self._waiting.setdefault(token, {})[waiting.number] = waiting
@@ -226,8 +228,8 @@ class Room:
             self._thread.start()
         self._condition.notify()
 
-    def _drop(self, token: int, number: int) -> None:
-        """The application let go of a waiting call; what it would have used is let go by the room's thread."""
+    def drop(self, token: int, number: int) -> None:
+        """The application let go of a waiting call, or cancelled it; what it would have used is let go by the room's thread."""
         with self._condition:
             self._dropped.append((token, number))
             self._condition.notify()

@@ -96,7 +96,8 @@ class _Method:
         deadline = None if timeout is None else time.monotonic() + timeout
         call = self._deferred(transport.loop, deadline)
         # As with grpcio, a unary call goes on when nobody holds it, and a stream ends.
-        held: Callable[[], Any] = weakref.ref(call) if self._is_stream else lambda: call
+        number = next(_numbers)
+        held: Callable[[], Any] = weakref.ref(call, lambda _: transport.forget(number)) if self._is_stream else lambda: call
 
         def start() -> bool:
             waiting = held()
@@ -107,7 +108,13 @@ class _Method:
                 return True
             return method._start(transport, waiting, request, wait_for_ready, arguments)
 
-        _wait(transport, start, timeout, held)
+        def expire() -> None:
+            waiting = held()
+            if waiting is not None:
+                waiting.bind(EndedCall(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded: no endpoint became ready in time"))
+
+        call.when_bound(lambda: transport.forget(number))
+        transport.wait(number, start, timeout, expire)
         return call
 
     def _start(self, transport: Transport, call: Any, request: Any, wait_for_ready: bool | None, arguments: dict[str, Any]) -> bool:
@@ -129,29 +136,6 @@ class _Method:
         if self._unserialized is None:
             self._unserialized = type(self)(self._channel, self._kind._replace(serializer=None))
         return self._unserialized, self._kind.serializer(request)
-
-
-def _wait(transport: Transport, start: Callable[[], bool], timeout: float | None, held: Callable[[], Any]) -> None:
-    """Puts a call among those that wait, until it is started or its time is over."""
-    number = next(_numbers)
-    transport.waiting[number] = start
-
-    def expire() -> None:
-        transport.waiting.pop(number, None)
-        call = held()
-        if call is not None and call._call is None:
-            call.bind(EndedCall(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded: no endpoint became ready in time"))
-
-    if timeout is not None:
-        transport.loop.call_later(timeout, expire)
-    # The engine says when to look again only if somebody has looked in vain since it last said so: look once more, now that the
-    # call can be found.
-    transport.loop.call_soon(_look, transport, number, start)
-
-
-def _look(transport: Transport, number: int, start: Callable[[], bool]) -> None:
-    if number in transport.waiting and start():
-        transport.waiting.pop(number, None)
 
 
 def _shortest(timeout: float | None, configured: float | None) -> float | None:

@@ -102,6 +102,10 @@ class _Deferred:
         if not self._bound.done():
             self._bound.set_result(call)
 
+    def when_bound(self, callback: Callable[[], None]) -> None:
+        """Calls back once this has become a call, running or ended."""
+        self._bound.add_done_callback(lambda _: callback())
+
     async def _ready(self) -> Any:
         """The bound call. Shielded: one who stops waiting does not stop the others."""
         return self._call if self._call is not None else await asyncio.shield(self._bound)

@@ -92,7 +92,7 @@ class Transport:
         self.token = token
         self.loop = loop
         self.is_closed = False
-        self.waiting: dict[int, Callable[[], bool]] = {}
+        self._waiting: dict[int, tuple[Callable[[], bool], asyncio.TimerHandle | None]] = {}
         self._driver = driver
         self._settings = settings
         self._make = make
@@ -118,6 +118,20 @@ class Transport:
             self._wake_state_waiters()
         elif kind == _native.PICK_AGAIN:
             self._pick_again()
+
+    def wait(self, number: int, start: Callable[[], bool], timeout: float | None, expire: Callable[[], None]) -> None:
+        """Puts a call among those that wait: `start` says whether it is done with waiting, `expire` ends it."""
+        timer = None if timeout is None else self.loop.call_later(timeout, expire)
+        self._waiting[number] = start, timer
+        # The engine says when to look again only if somebody has looked in vain since it last said so: look once more, now that
+        # the call can be found.
+        self.loop.call_soon(self._look, number)
+
+    def forget(self, number: int) -> None:
+        """The call waits no more."""
+        entry = self._waiting.pop(number, None)
+        if entry is not None and entry[1] is not None:
+            entry[1].cancel()
 
     async def state_changed(self) -> None:
         """Returns at the next change of the channel's state."""
@@ -175,9 +189,13 @@ class Transport:
                 waiter.set_result(None)
 
     def _pick_again(self) -> None:
-        for number, start in list(self.waiting.items()):
-            if start():
-                self.waiting.pop(number, None)
+        for number in list(self._waiting):
+            self._look(number)
+
+    def _look(self, number: int) -> None:
+        entry = self._waiting.get(number)
+        if entry is not None and entry[0]():
+            self.forget(number)
 
     def _connect(self, index: int) -> None:
         endpoint = self._endpoints.get(index)
