@@ -479,7 +479,7 @@ typedef uint32_t evener_log_level;
  *
  * It lives in the caller's memory, which must stay where it is until evener_balancer_fini.
  *
- * Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_published, evener_needs_poll.
+ * Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_user, evener_published, evener_needs_poll.
  */
 typedef struct evener_balancer evener_balancer;
 
@@ -1060,8 +1060,7 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Chooses an endpoint, and starts nothing: for callers that keep no count of calls and have their own table of what lives in which slot (from
- * the controller's actions). `EVENER_OK` writes `*handle`,
+ * Chooses an endpoint, and starts nothing: for callers that keep no count of calls. `EVENER_OK` writes `*handle`,
  * `EVENER_FAIL` writes an evener_fail_reason to `*reason` (which may be null); also `EVENER_QUEUE` and `EVENER_DROP`.
  *
  * Any thread; may be called from an interrupt handler. Never waits; its time does not depend on the number of endpoints
@@ -1122,6 +1121,17 @@ evener_status evener_finish(const struct evener_balancer *balancer,
 evener_status evener_counters_read(const struct evener_balancer *balancer,
                                    struct evener_handle handle,
                                    struct evener_counters *counters);
+
+/**
+ * Reads the application's own value of an endpoint into `*user`. Only an open ticket pins the endpoint: with a handle alone it may be closed, and
+ * what the value points to freed, at any moment.
+ *
+ * Any thread; may be called from an interrupt handler. Never waits.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_STALE`.
+ */
+evener_status evener_user(const struct evener_balancer *balancer,
+                          struct evener_handle handle,
+                          uint64_t *user);
 
 /**
  * Writes to `*count` how many tables the controller has published so far: a caller that waits asks again when it has moved.

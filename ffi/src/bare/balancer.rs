@@ -132,8 +132,7 @@ pub struct evener_counters {
     pub in_flight: u32,
 }
 
-/// Chooses an endpoint, and starts nothing: for callers that keep no count of calls and have their own table of what lives in which slot (from
-/// the controller's actions). `EVENER_OK` writes `*handle`,
+/// Chooses an endpoint, and starts nothing: for callers that keep no count of calls. `EVENER_OK` writes `*handle`,
 /// `EVENER_FAIL` writes an evener_fail_reason to `*reason` (which may be null); also `EVENER_QUEUE` and `EVENER_DROP`.
 ///
 /// Any thread; may be called from an interrupt handler. Never waits; its time does not depend on the number of endpoints
@@ -257,12 +256,33 @@ pub unsafe extern "C" fn evener_counters_read(
     })
 }
 
+/// Reads the application's own value of an endpoint into `*user`. Only an open ticket pins the endpoint: with a handle alone it may be closed, and
+/// what the value points to freed, at any moment.
+///
+/// Any thread; may be called from an interrupt handler. Never waits.
+/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_STALE`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn evener_user(
+    balancer: *const evener_balancer,
+    handle: evener_handle,
+    user: *mut u64,
+) -> evener_status {
+    boundary::guard(|| {
+        let out = out!(user);
+        out.write(of!(balancer).user(handle.parse()).ok_or(EVENER_STALE)?);
+        Ok(EVENER_OK)
+    })
+}
+
 /// Writes to `*count` how many tables the controller has published so far: a caller that waits asks again when it has moved.
 ///
 /// Any thread; may be called from an interrupt handler. Never waits.
 /// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn evener_published(balancer: *const evener_balancer, count: *mut u32) -> evener_status {
+pub unsafe extern "C" fn evener_published(
+    balancer: *const evener_balancer,
+    count: *mut u32,
+) -> evener_status {
     boundary::guard(|| {
         let out = out!(count);
         out.write(of!(balancer).published());
@@ -276,7 +296,10 @@ pub unsafe extern "C" fn evener_published(balancer: *const evener_balancer, coun
 /// Any thread; may be called from an interrupt handler. Never waits.
 /// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn evener_needs_poll(balancer: *const evener_balancer, needed: *mut u32) -> evener_status {
+pub unsafe extern "C" fn evener_needs_poll(
+    balancer: *const evener_balancer,
+    needed: *mut u32,
+) -> evener_status {
     boundary::guard(|| {
         let out = out!(needed);
         out.write(u32::from(of!(balancer).needs_poll()));

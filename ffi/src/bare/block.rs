@@ -24,7 +24,7 @@ pub(crate) type Core = Controller<Words, &'static mut [Member]>;
 ///
 /// It lives in the caller's memory, which must stay where it is until evener_balancer_fini.
 ///
-/// Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_published, evener_needs_poll.
+/// Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_user, evener_published, evener_needs_poll.
 pub struct evener_balancer {
     mark: AtomicU32,
     inner: Balancer<Words>,
@@ -144,7 +144,12 @@ type Built = (*mut evener_balancer, *mut evener_controller);
 
 /// # Safety
 /// `memory` is null, misaligned, or `length` bytes that are the caller's alone until fini, zero-filled or left by fini.
-unsafe fn build(memory: *mut u8, length: usize, limits: &Limits, options: Options) -> Result<Built, evener_status> {
+unsafe fn build(
+    memory: *mut u8,
+    length: usize,
+    limits: &Limits,
+    options: Options,
+) -> Result<Built, evener_status> {
     let layout = Layout::of(limits)?;
     if memory.is_null() {
         return Err(EVENER_NULL_POINTER);
@@ -169,7 +174,12 @@ unsafe fn build(memory: *mut u8, length: usize, limits: &Limits, options: Option
 
 /// # Safety
 /// `memory` holds `layout.size` bytes, aligned to `ALIGN`, that nobody else touches.
-unsafe fn fill(memory: *mut u8, layout: &Layout, limits: &Limits, options: Options) -> Result<Built, evener_status> {
+unsafe fn fill(
+    memory: *mut u8,
+    layout: &Layout,
+    limits: &Limits,
+    options: Options,
+) -> Result<Built, evener_status> {
     // SAFETY: the four regions lie inside the block one after another and are aligned, as `Layout` made them: no two
     // references overlap. Words and members are written before slices are made of them; `'static` ends at fini.
     unsafe {

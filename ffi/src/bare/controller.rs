@@ -398,7 +398,10 @@ pub unsafe extern "C" fn evener_controller_handle(
         let out = out!(handle);
         let id: &[u64; 2] = shared!(id.cast());
         inside!(controller, |core| {
-            let Some(handle) = core.handle(EndpointId::from_raw(u128::from(id[0]) | u128::from(id[1]) << 64)) else { return Ok(EVENER_NONE) };
+            let Some(handle) = core.handle(EndpointId::from_raw(u128::from(id[0]) | u128::from(id[1]) << 64))
+            else {
+                return Ok(EVENER_NONE);
+            };
             out.write(evener_handle::new(handle));
             Ok(EVENER_OK)
         })

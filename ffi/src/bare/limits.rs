@@ -52,7 +52,10 @@ pub(super) fn parse(limits: &evener_limits) -> Result<(Limits, Options), evener_
 /// Any thread; may be called from an interrupt handler. Keeps nothing.
 /// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_BAD_SIZE`, `EVENER_BAD_ARGUMENT` (a limit out of range).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn evener_balancer_size(limits: *const evener_limits, size: *mut usize) -> evener_status {
+pub unsafe extern "C" fn evener_balancer_size(
+    limits: *const evener_limits,
+    size: *mut usize,
+) -> evener_status {
     boundary::guard(|| -> Answer {
         let size = out!(size);
         let given: evener_limits = versioned!(limits);

@@ -8,8 +8,8 @@ mod layout;
 mod limits;
 
 pub use balancer::*;
-pub use block::{evener_balancer, evener_balancer_fini, evener_balancer_init, evener_controller};
 pub(crate) use block::{Core, with_controller};
+pub use block::{evener_balancer, evener_balancer_fini, evener_balancer_init, evener_controller};
 pub use controller::*;
 pub use cursor::*;
 pub use limits::*;

@@ -40,8 +40,17 @@ pub struct evener_call {
 const OPEN: u32 = 0x6576_6361;
 
 impl evener_call {
-    const EMPTY: Self =
-        Self { endpoint: 0, code: 0, epoch: 0, block: 0, slot: 0, generation: 0, start: 0, mark: 0, reserved: 0 };
+    const EMPTY: Self = Self {
+        endpoint: 0,
+        code: 0,
+        epoch: 0,
+        block: 0,
+        slot: 0,
+        generation: 0,
+        start: 0,
+        mark: 0,
+        reserved: 0,
+    };
 
     fn new(ticket: CallTicket) -> Self {
         let RawCall { endpoint, block, slot, generation, start, .. } = ticket.into_raw();
@@ -204,7 +213,8 @@ pub unsafe extern "C" fn evener_channel_method(
         let channel: &evener_channel = live!(channel);
         let known = channel.inner.method_config(text!(method, method_len));
         let bytes = |limit: Option<u64>| limit.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-        let timeout_ns = known.timeout.map_or(-1, |timeout| i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
+        let timeout_ns =
+            known.timeout.map_or(-1, |timeout| i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
         out.write(evener_method_config {
             timeout_ns,
             max_request_bytes: bytes(known.max_request_bytes),
@@ -239,7 +249,10 @@ pub unsafe extern "C" fn evener_channel_wait(
 /// Any thread; takes no lock. Not from an interrupt or signal handler.
 /// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn evener_channel_epoch(channel: *const evener_channel, epoch: *mut u64) -> evener_status {
+pub unsafe extern "C" fn evener_channel_epoch(
+    channel: *const evener_channel,
+    epoch: *mut u64,
+) -> evener_status {
     boundary::guard(|| {
         let out = out!(epoch);
         let channel: &evener_channel = live!(channel);

@@ -204,7 +204,8 @@ pub unsafe extern "C" fn evener_channel_update_endpoints(
 ) -> evener_status {
     boundary::guard(|| {
         let channel: &evener_channel = live!(channel);
-        let list = endpoints::parse(slice!(list, count)).map_err(|(status, why)| explain!(error, status, why))?;
+        let list =
+            endpoints::parse(slice!(list, count)).map_err(|(status, why)| explain!(error, status, why))?;
         let updated = channel.inner.update_endpoints(list);
         updated.map_err(|refused| explain!(error, status_of_list(&refused), refused))?;
         Ok(EVENER_OK)

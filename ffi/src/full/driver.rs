@@ -187,7 +187,10 @@ pub unsafe extern "C" fn evener_driver_wake_fd(driver: *const evener_driver, fd:
 /// Any thread. Not from an interrupt or signal handler.
 /// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn evener_driver_next_timeout(driver: *const evener_driver, ms: *mut i64) -> evener_status {
+pub unsafe extern "C" fn evener_driver_next_timeout(
+    driver: *const evener_driver,
+    ms: *mut i64,
+) -> evener_status {
     boundary::guard(|| {
         let out = out!(ms);
         let driver: &evener_driver = live!(driver);

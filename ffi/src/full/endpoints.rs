@@ -55,7 +55,8 @@ fn parse_one(given: &evener_address_endpoint) -> Result<Endpoint, Refusal> {
         return Err((EVENER_BAD_ARGUMENT, "reserved is not zero".into()));
     }
     let (addresses, zone) = texts(given).map_err(|status| (status, "a text is null or not UTF-8".into()))?;
-    let addresses = Address::parse_list(addresses).map_err(|error| (EVENER_BAD_ENDPOINT, error.to_string()))?;
+    let addresses =
+        Address::parse_list(addresses).map_err(|error| (EVENER_BAD_ENDPOINT, error.to_string()))?;
     let zone = zone.map(str::to_owned);
     Ok(Endpoint { addresses, weight: given.weight, zone, metadata: BTreeMap::new() })
 }
@@ -70,8 +71,12 @@ fn texts(given: &evener_address_endpoint) -> Result<(&str, Option<&str>), evener
 pub(super) fn parse_named(lists: &[evener_named_list]) -> Result<NamedLists, Refusal> {
     let mut named = NamedLists::new();
     for list in lists {
-        let (name, endpoints) = members(list).map_err(|status| (status, "a named list is null or not UTF-8".into()))?;
-        named.insert(name, parse(endpoints).map_err(|(status, why)| (status, format!("list `{name}`: {why}")))?);
+        let (name, endpoints) =
+            members(list).map_err(|status| (status, "a named list is null or not UTF-8".into()))?;
+        named.insert(
+            name,
+            parse(endpoints).map_err(|(status, why)| (status, format!("list `{name}`: {why}")))?,
+        );
     }
     Ok(named)
 }

@@ -98,7 +98,10 @@ fn texts(given: &evener_channel_options) -> Result<Texts, evener_status> {
     Ok(Texts {
         service_config: owned(given.service_config, text!(given.service_config, given.service_config_len)),
         static_file: owned(given.static_file, text!(given.static_file, given.static_file_len)),
-        default_authority: owned(given.default_authority, text!(given.default_authority, given.default_authority_len)),
+        default_authority: owned(
+            given.default_authority,
+            text!(given.default_authority, given.default_authority_len),
+        ),
     })
 }
 

@@ -55,7 +55,11 @@ pub(super) unsafe fn write(buffer: *mut evener_text, text: &str) -> Answer {
 ///
 /// # Safety
 /// As for [`write`]; null means that the caller does not want the text.
-pub(super) unsafe fn explain_to(buffer: *mut evener_text, status: evener_status, text: &str) -> evener_status {
+pub(super) unsafe fn explain_to(
+    buffer: *mut evener_text,
+    status: evener_status,
+    text: &str,
+) -> evener_status {
     // SAFETY: the same promise. Too small or no buffer changes nothing about the failure.
     let _ = unsafe { write(buffer, text) };
     status

@@ -218,20 +218,23 @@ static void bad_orders(void) {
 }
 
 static void stale_handles(void) {
-    evener_handle handle, wrong[] = {{0, 0}, {1, 1}, {65535, 1}, {65536, 1}, {0xFFFFFFFF, 0xFFFFFFFF}};
+    evener_handle handle, wrong[] = {{0, 0}, {1, 7}, {65535, 1}, {65536, 1}, {0xFFFFFFFF, 0xFFFFFFFF}};
     evener_counters counters;
     evener_endpoint_status status;
     evener_ticket ticket = {0};
-    uint64_t missing[2] = {77, 0};
+    uint64_t user = 0, missing[2] = {77, 0};
     open_with(2);
     handle = ready_one(5);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         IS(evener_begin(balancer, wrong[i], 0, &ticket), EVENER_STALE);
         IS(evener_counters_read(balancer, wrong[i], &counters), EVENER_STALE);
+        IS(evener_user(balancer, wrong[i], &user), EVENER_STALE);
         IS(evener_controller_endpoint(controller, wrong[i], &status), EVENER_STALE);
         IS(evener_controller_set_connectivity(controller, wrong[i], EVENER_READY), EVENER_STALE);
         IS(evener_controller_set_health(controller, wrong[i], EVENER_HEALTH_SERVING), EVENER_STALE);
     }
+    IS(evener_user(balancer, handle, &user), EVENER_OK);
+    CHECK(user == 5);
     IS(evener_controller_set_connectivity(controller, handle, 5), EVENER_BAD_ARGUMENT);
     IS(evener_controller_set_health(controller, handle, 3), EVENER_BAD_ARGUMENT);
     IS(evener_controller_handle(controller, missing, &handle), EVENER_NONE);
