@@ -9,9 +9,9 @@
 //! # How a function is made
 //!
 //! Every exported function is a few lines: [`boundary::guard`] around it (a panic becomes `EVENER_PANIC`), macros that
-//! turn pointers into references or answer with a status, and one call into safe code. All `unsafe` lives in the islands
-//! `boundary`, `bare::block` and, for the two reference-counted objects of the full build, `full::object`; each block there says
-//! why it is sound, and a test holds the list of islands.
+//! turn pointers into references or answer with a status, and one call into safe code. Every `unsafe` block lives in the
+//! islands `boundary` (with its macros), `bare::block` and, in the full build, `full::object` and `full::text`; each says why it is
+//! sound, and a test holds the list of islands.
 //!
 //! # What the caller promises
 //!
@@ -41,3 +41,30 @@ pub use version::{
     EVENER_ABI_VERSION, EVENER_VERSION_MAJOR, EVENER_VERSION_MINOR, EVENER_VERSION_PATCH, evener_abi_version,
     evener_version,
 };
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::{fs, vec::Vec};
+
+    /// Files below `folder` that hold an unsafe block, as `folder/name`.
+    fn islands(folder: &Path, found: &mut Vec<std::string::String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                islands(&path, found);
+            } else if fs::read_to_string(&path).unwrap().contains(concat!("unsafe", " {")) {
+                let name = path.strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();
+                found.push(name.to_str().unwrap().into());
+            }
+        }
+    }
+
+    #[test]
+    fn unsafe_blocks_keep_to_their_islands() {
+        let mut found = Vec::new();
+        islands(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+        found.sort();
+        assert_eq!(found, ["bare/block.rs", "boundary.rs", "full/object.rs", "full/text.rs"]);
+    }
+}

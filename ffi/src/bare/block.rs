@@ -231,3 +231,42 @@ pub unsafe extern "C" fn evener_balancer_fini(
         Ok(EVENER_OK)
     })
 }
+
+#[cfg(all(test, feature = "full"))]
+mod tests {
+    use super::*;
+    use crate::bare::{evener_controller_connect, evener_cursor, evener_handle, evener_pick};
+
+    #[repr(align(64))]
+    struct Memory([u8; 4096]);
+
+    #[test]
+    fn a_panic_poisons_the_controller_and_picks_go_on() {
+        let mut memory = Memory([0; 4096]);
+        let given = evener_limits {
+            struct_size: 32,
+            endpoints: 3,
+            schedule: 0,
+            drain_timeout: 0,
+            calls_per_endpoint: 0,
+            reserved: 0,
+            seed: 0,
+        };
+        let (mut shared, mut control) = (ptr::null_mut(), ptr::null_mut());
+        let start = memory.0.as_mut_ptr().cast::<core::ffi::c_void>();
+        // SAFETY: the memory is zero-filled, aligned, and outlives all below; the other pointers are to locals.
+        let made = unsafe { evener_balancer_init(start, 4096, &given, &mut shared, &mut control) };
+        assert_eq!(made, EVENER_OK);
+        // SAFETY: init has just made it.
+        let caught = boundary::guard(|| unsafe { with_controller(control, |_| panic!("made for the test")) });
+        assert_eq!(caught, EVENER_PANIC);
+        let (mut cursor, mut handle) =
+            (evener_cursor { opaque: [0; 4] }, evener_handle { slot: 0, generation: 0 });
+        // SAFETY: both objects are live, the other pointers are to locals.
+        unsafe {
+            assert_eq!(evener_controller_connect(control), EVENER_POISONED);
+            assert_eq!(evener_pick(shared, &mut cursor, &mut handle, ptr::null_mut()), EVENER_QUEUE);
+            assert_eq!(evener_balancer_fini(shared, control), EVENER_OK);
+        }
+    }
+}

@@ -41,7 +41,6 @@ pub(super) fn parse(limits: &evener_limits) -> Result<(Limits, Options), evener_
         seed: limits.seed,
         drain_timeout: limits.drain_timeout,
         calls_per_endpoint: limits.calls_per_endpoint,
-        ..Options::default()
     };
     let limits = Limits::new(limits.endpoints).with_schedule(limits.schedule);
     Ok((limits, options))
