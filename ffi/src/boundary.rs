@@ -1,7 +1,7 @@
 //! The island where the caller's pointers become references, and where panics stop.
 //!
 //! Everything here answers with a status instead of trusting: null, alignment, `struct_size`, reserved fields. The macros at the
-//! end are what the exported functions use; each returns early from a closure that yields [`Answer`].
+//! end are what the exported functions use; each returns early from a closure that yields `Answer`.
 
 use core::mem::{align_of, size_of};
 use core::ptr;

@@ -8,7 +8,7 @@
 //!
 //! # How a function is made
 //!
-//! Every exported function is a few lines: [`boundary::guard`] around it (a panic becomes `EVENER_PANIC`), macros that
+//! Every exported function is a few lines: `boundary::guard` around it (a panic becomes `EVENER_PANIC`), macros that
 //! turn pointers into references or answer with a status, and one call into safe code. Every `unsafe` block lives in the
 //! islands `boundary` (with its macros), `bare::block` and, in the full build, `full::object` and `full::text`; each says why it is
 //! sound, and a test holds the list of islands.
