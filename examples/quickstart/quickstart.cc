@@ -20,7 +20,8 @@ int main() {
     evener::demo::Request request;
     evener::demo::Reply reply;
     const grpc::Status status = stub->Unary(&context, request, &reply);
-    std::cout << (status.ok() ? reply.server() : status.error_message()) << "\n";  // the two take turns
+    // The servers take turns, once both are connected.
+    std::cout << (status.ok() ? reply.server() : status.error_message()) << "\n";
   }
 }
 // readme: end

@@ -10,5 +10,5 @@ with evener.grpc.insecure_channel("static:///10.0.0.1:50051,10.0.0.2:50051") as 
     stub = demo_pb2_grpc.DemoStub(channel)
     for _ in range(4):
         reply = stub.Unary(demo_pb2.Request(text="hello"), timeout=5)
-        print(reply.server)  # the two servers take turns
+        print(reply.server)  # the servers take turns, once both are connected
 # readme: end

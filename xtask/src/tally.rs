@@ -25,14 +25,24 @@ impl Tally {
         )
     }
 
-    /// ctest's closing line: `100% tests passed, 0 tests failed out of 12`.
+    /// ctest's closing lines: `100% tests passed, 0 tests failed out of 12`.
     pub fn of_ctest(text: &str) -> Self {
-        let Some(line) = text.lines().rev().find(|line| line.contains("tests failed out of ")) else {
-            return Self::default();
-        };
-        let failed = before(line, " tests failed");
-        let all = line.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(failed);
-        Self { passed: all.saturating_sub(failed), failed }
+        text.lines().filter(|line| line.contains("tests failed out of ")).fold(
+            Self::default(),
+            |sum, line| {
+                let failed = before(line, " tests failed");
+                let all: u32 = line.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(failed);
+                Self { passed: sum.passed + all.saturating_sub(failed), failed: sum.failed + failed }
+            },
+        )
+    }
+
+    /// The line of the runner of vectors in C: `vectors: 96 passed, 1 failed, 0 too large for this memory`.
+    pub fn of_vectors(text: &str) -> Self {
+        text.lines().filter(|line| line.starts_with("vectors: ")).fold(Self::default(), |sum, line| Self {
+            passed: sum.passed + before(line, " passed"),
+            failed: sum.failed + before(line, " failed"),
+        })
     }
 
     /// pytest's closing line: `3 failed, 12 passed, 1 error in 1.20s`, with or without a frame.
@@ -85,6 +95,8 @@ mod tests {
             tally(12, 0)
         );
         assert_eq!(Tally::of_ctest("83% tests passed, 2 tests failed out of 12"), tally(10, 2));
+        let twice = "100% tests passed, 0 tests failed out of 1\n50% tests passed, 1 tests failed out of 2";
+        assert_eq!(Tally::of_ctest(twice), tally(2, 1));
         assert!(Tally::of_ctest("No tests were found!!!").is_empty());
     }
 
@@ -94,5 +106,13 @@ mod tests {
         assert_eq!(Tally::of_pytest("3 failed, 12 passed, 1 error in 61.20s (0:01:01)"), tally(12, 4));
         assert_eq!(Tally::of_pytest("2 errors in 0.20s"), tally(0, 2));
         assert!(Tally::of_pytest("no tests ran in 0.01s").is_empty());
+    }
+
+    #[test]
+    fn vectors_count_one_by_one() {
+        assert_eq!(
+            Tally::of_vectors("vectors: 96 passed, 1 failed, 0 too large for this memory\n"),
+            tally(96, 1)
+        );
     }
 }

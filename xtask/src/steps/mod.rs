@@ -3,6 +3,7 @@
 mod bare;
 mod examples;
 pub mod header;
+mod install;
 pub mod native;
 pub mod python;
 mod readme;
@@ -26,6 +27,7 @@ pub const STEPS: &[Step] = &[
     python::TESTS,
     python::TYPES,
     bare::STEP,
+    install::STEP,
     examples::STEP,
     readme::STEP,
 ];

@@ -68,7 +68,16 @@ fn tests(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
 
 fn loom(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
     let run = cargo_in(workspace, "test", "loom")
-        .args(["--package", "evener-core", "--release", "--no-fail-fast", "--test", "loom"])
+        .args([
+            "--package",
+            "evener-core",
+            "--package",
+            "evener-channel",
+            "--release",
+            "--no-fail-fast",
+            "--lib",
+            "models",
+        ])
         .env("RUSTFLAGS", "--cfg loom");
     counted(run, tally)
 }
