@@ -156,15 +156,17 @@ def test_closing_ends_waiting_calls(silent: str) -> None:
         try:
             stub.Unary(pb.Request())
         except grpc.RpcError as error:
-            errors.append(error)
+            errors.append(error.code())  # type: ignore[attr-defined]
+        except ValueError:
+            # The thread came too late: the channel was closed already.
+            errors.append(grpc.StatusCode.CANCELLED)
 
     thread = threading.Thread(target=block)
     thread.start()
     eventually(lambda: json.loads(channel.describe())["state"] == "CONNECTING")
     channel.close()
     thread.join(5)
-    assert [error.code() for error in errors] in ([grpc.StatusCode.CANCELLED], [])
-    assert not thread.is_alive()
+    assert errors == [grpc.StatusCode.CANCELLED]
     assert future.exception(timeout=5).code() is grpc.StatusCode.CANCELLED
     assert stream.code() is grpc.StatusCode.CANCELLED
 

@@ -62,12 +62,17 @@ class _Method:
             if remaining is not None and remaining <= 0:
                 raise _ended.deadline_exceeded()
             self._native.wait(picked, remaining)
-            if self._transport.is_closed:
-                raise _ended.channel_closed()
-            picked = self.pick(wait_for_ready)
+            picked = self._pick_again(wait_for_ready)
         if isinstance(picked, Failure):
             raise _failed(picked)
         return picked
+
+    def _pick_again(self, wait_for_ready: bool | None) -> tuple[Ticket, Any] | Failure | int:
+        """Picks for a call that has waited: a channel that was closed meanwhile ends it like any other of its calls."""
+        try:
+            return self.pick(wait_for_ready)
+        except ValueError:
+            raise _ended.channel_closed() from None
 
     def begin(self, invoke: str, request: Any, timeout: float | None, wait_for_ready: bool | None, arguments: dict[str, Any]) -> Any:
         """Starts a future or a stream without blocking: now, or when there is an endpoint."""
@@ -115,7 +120,7 @@ class _Attempt:
         self._arguments = arguments
 
     def start(self) -> Any | None:
-        picked = self._method.pick(self._wait_for_ready)
+        picked = self._method._pick_again(self._wait_for_ready)
         if isinstance(picked, int):
             return None
         if isinstance(picked, Failure):
