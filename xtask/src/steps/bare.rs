@@ -14,7 +14,19 @@ pub const STEP: Step = Step {
     run,
 };
 
+pub const NO_PANIC: Step = Step {
+    name: "no-panic",
+    what: "no panic is reachable from pick, begin, start and finish in a release build",
+    needs: || [Debian::packages(), vec![program("g++", "cc"), program("binutils", "nm")]].concat(),
+    run: no_panic,
+};
+
 const PROCESSORS: [&str; 3] = ["m4", "rv32", "m0"];
+
+fn no_panic(workspace: &Workspace, _: &mut Tally) -> Result<(), String> {
+    let run = Run::new("sh").arg(workspace.file("ffi/bare/no_panic.sh")).arg(workspace.target("embedded"));
+    Debian::environment(run).succeed().map(|_| ())
+}
 
 fn packages() -> Vec<Package> {
     let tools = [

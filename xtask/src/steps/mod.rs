@@ -26,6 +26,7 @@ pub const STEPS: &[Step] = &[
     native::SANITIZED,
     python::TESTS,
     python::TYPES,
+    bare::NO_PANIC,
     bare::STEP,
     install::STEP,
     examples::STEP,
