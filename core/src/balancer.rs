@@ -1,10 +1,11 @@
 //! The role of those who call: pick, begin, finish. Any number of threads, nothing but atomics.
 
 use crate::handle::{BeginError, Handle, RawTicket, Stale, Ticket};
-use crate::layout::{CALL_LIMIT, ClaimError, Layout, Limits, SEEDS, STATE};
+use crate::layout::{CALL_LIMIT, ClaimError, HEAD_WORDS, Layout, Limits, SEEDS, STATE};
 use crate::pick::cursor::PickCursor;
-use crate::pick::{Pick, Start};
-use crate::publish::{state_word, table};
+use crate::pick::{Draw, Pick, Start};
+use crate::publish::state_word::{self, Seen, Sound};
+use crate::publish::table;
 use crate::slot::counters::{Counters, Outcome};
 use crate::slot::{Slot, attention, counters, gate};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
@@ -54,9 +55,9 @@ impl<S: Deref<Target = [AtomicU32]>> Balancer<S> {
     }
 
     /// Chooses an endpoint, without beginning a call there.
-    #[inline]
+    #[inline(always)]
     pub fn pick<C: PickCursor>(&self, cursor: &C) -> Pick {
-        pick(&self.words, &self.layout, cursor)
+        pick(&self.words, cursor)
     }
 
     /// Begins a call at a handle.
@@ -133,14 +134,25 @@ impl<S: Deref<Target = [AtomicU32]>> Balancer<S> {
 
 // The bodies below know nothing of the memory's type, so that they exist once, whatever it is.
 
-#[inline]
-fn pick<C: PickCursor>(words: &[AtomicU32], layout: &Layout, cursor: &C) -> Pick {
-    let (Some(state), Some(seeds)) = (words.get(STATE), words.get(SEEDS)) else {
-        return Pick::Queue;
-    };
-    let draw = cursor.draw(seeds);
-    state_word::read::<state_word::Sound, _>(state, |buffer| table::pick(words, layout, buffer, draw))
-        .unwrap_or(Pick::Queue)
+#[inline(always)]
+fn pick<C: PickCursor>(words: &[AtomicU32], cursor: &C) -> Pick {
+    let Some(head) = words.first_chunk::<HEAD_WORDS>() else { return Pick::Queue };
+    let (state, draw) = (&head[STATE], cursor.draw(&head[SEEDS]));
+    let seen = Seen::now::<Sound>(state);
+    let found = table::find(words, seen.buffer(), draw);
+    match found {
+        Some(handle) if seen.is_whole::<Sound>(state) => Pick::Complete(handle),
+        _ => pick_at_leisure(words, draw),
+    }
+}
+
+/// The same draw once more: there was no row to pick, or publications came in between. Apart, so that nothing of
+/// it is in the way of a pick.
+#[cold]
+#[inline(never)]
+fn pick_at_leisure(words: &[AtomicU32], draw: Draw) -> Pick {
+    let Some(state) = words.get(STATE) else { return Pick::Queue };
+    state_word::read::<Sound, _>(state, |buffer| table::pick(words, buffer, draw)).unwrap_or(Pick::Queue)
 }
 
 fn begin(words: &[AtomicU32], layout: &Layout, handle: Handle, now: u32) -> Result<Ticket, BeginError> {
@@ -150,7 +162,7 @@ fn begin(words: &[AtomicU32], layout: &Layout, handle: Handle, now: u32) -> Resu
         Ok(()) => Ok(Ticket { handle, start: now, user: slot.user() }),
         Err(refused) => {
             if refused.last_out {
-                attention::raise(words, layout, handle.slot());
+                attention::raise::<attention::Sound>(words, layout, handle.slot());
             }
             Err(refused.error)
         }
@@ -165,7 +177,7 @@ fn finish(words: &[AtomicU32], layout: &Layout, ticket: &Ticket, outcome: Outcom
     counters::count(slot, outcome);
     let wake = gate::finish::<gate::Sound>(slot.gate());
     if wake {
-        attention::raise(words, layout, ticket.handle.slot());
+        attention::raise::<attention::Sound>(words, layout, ticket.handle.slot());
     }
     Finished { elapsed, wake }
 }

@@ -113,11 +113,15 @@ pub(crate) const STATE: usize = 1;
 pub(crate) const ATTENTION: usize = 2;
 pub(crate) const SEEDS: usize = 3;
 pub(crate) const CALL_LIMIT: usize = 4;
-const HEAD: u32 = 16;
+// Behind it, in a line of their own, the headers of both tables.
+const HEADERS: u32 = 16;
+const HEAD: u32 = HEADERS + 2 * TABLE_HEADER;
+/// The head, as the slice of words that a pick looks at.
+pub(crate) const HEAD_WORDS: usize = HEAD as usize;
 
 /// Words of one slot: 32 bytes, two slots to a cache line.
 pub(crate) const SLOT_WORDS: u32 = 8;
-/// Words at the beginning of a table.
+/// Words of a table's header.
 pub(crate) const TABLE_HEADER: u32 = 8;
 /// Words of a table per endpoint: slot and generation, upper bound, two words of guide.
 const TABLE_ROW: u32 = 5;
@@ -139,7 +143,7 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) const fn of(limits: &Limits) -> Self {
         let n = limits.endpoints;
-        let table_stride = line(TABLE_HEADER + n * TABLE_ROW);
+        let table_stride = line(n * TABLE_ROW);
         let schedule_stride = line(limits.schedule.div_ceil(2));
         let tables = HEAD;
         let schedules = tables + 2 * table_stride;
@@ -159,20 +163,43 @@ impl Layout {
         }
     }
 
-    /// The words of table buffer `buffer` (0 or 1).
-    pub(crate) fn table<'a>(&self, words: &'a [AtomicU32], buffer: u32) -> &'a [AtomicU32] {
-        region(words, self.tables + (buffer & 1) * self.table_stride, self.table_stride)
+    /// Where the parts of table buffer `buffer` (0 or 1) begin.
+    pub(crate) const fn table(&self, buffer: u32) -> TableParts {
+        let rows = self.tables + (buffer & 1) * self.table_stride;
+        let bounds = rows + 2 * self.endpoints;
+        TableParts { header: header(buffer), rows, bounds, guide: bounds + self.endpoints }
+    }
+
+    /// Where schedule buffer `buffer` (0 or 1) begins.
+    pub(crate) const fn schedule_start(&self, buffer: u32) -> u32 {
+        self.schedules + (buffer & 1) * self.schedule_stride
     }
 
     /// The words of schedule buffer `buffer` (0 or 1).
     pub(crate) fn schedule<'a>(&self, words: &'a [AtomicU32], buffer: u32) -> &'a [AtomicU32] {
-        region(words, self.schedules + (buffer & 1) * self.schedule_stride, self.schedule_stride)
+        region(words, self.schedule_start(buffer), self.schedule_stride)
     }
 
     /// The attention bitmap, a bit per slot.
     pub(crate) fn attention<'a>(&self, words: &'a [AtomicU32]) -> &'a [AtomicU32] {
         region(words, self.attention, self.endpoints.div_ceil(32))
     }
+}
+
+/// Where the parts of one table buffer begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableParts {
+    pub(crate) header: usize,
+    /// Even: a row is a pair of words.
+    pub(crate) rows: u32,
+    pub(crate) bounds: u32,
+    pub(crate) guide: u32,
+}
+
+/// Where the header of table buffer `buffer` (0 or 1) begins, within the head.
+#[inline]
+pub(crate) const fn header(buffer: u32) -> usize {
+    (HEADERS + (buffer & 1) * TABLE_HEADER) as usize
 }
 
 /// Rounds up to whole cache lines of 64 bytes.

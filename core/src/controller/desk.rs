@@ -65,7 +65,7 @@ impl Desk {
             if members.get(usize::from(slot)).is_some_and(|member| member.stage == Stage::Free) {
                 free.push_back(members, slot);
             } else {
-                attention::raise(words, layout, slot);
+                attention::raise::<attention::Sound>(words, layout, slot);
             }
         }
         let limit = if options.calls_per_endpoint == 0 { u32::MAX } else { options.calls_per_endpoint };
@@ -143,6 +143,10 @@ impl Desk {
             Connectivity::Idle => member.clear(flag::DIALLED),
             _ => {}
         }
+        if matches!(state, Connectivity::Connecting | Connectivity::Ready) {
+            // However it came about: pick_first must know what there is to let go.
+            member.set(flag::DIALLED);
+        }
         if member.is_live() {
             self.dirty = true;
             let failed = state == Connectivity::TransientFailure;
@@ -208,7 +212,7 @@ impl Desk {
             return;
         }
         let (words, layout) = (room.words, room.layout);
-        attention::take(words, layout, |slot| self.close_if_drained(room, slot));
+        attention::take::<attention::Sound>(words, layout, |slot| self.close_if_drained(room, slot));
     }
 
     fn close_if_drained(&mut self, room: &mut Room<'_>, slot: u16) {
@@ -253,7 +257,7 @@ impl Desk {
         let (words, layout) = (room.words, room.layout);
         let members = &mut *room.members;
         self.table = state_word::write::<state_word::Sound>(state, self.table, |buffer| {
-            let writer = TableWriter::new(layout.table(words, buffer), layout);
+            let writer = TableWriter::new(words, layout, buffer);
             if plan.rows > 0 {
                 let fingerprint = write_rows(words, layout, members, &plan, writer);
                 policy.lay_out(&mut Sheet { plan, writer, members, words, layout, built, fingerprint });

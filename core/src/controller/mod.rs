@@ -4,7 +4,7 @@
 //! Inputs only mark what is due; [`Controller::poll`] alone publishes and hands out actions. So ten thousand endpoints that
 //! become READY at once cost one publication, not ten thousand.
 
-mod claim;
+pub(crate) mod claim;
 mod desk;
 
 use crate::balancer::Balancer;

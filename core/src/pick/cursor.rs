@@ -87,7 +87,7 @@ impl Default for Cursor {
 }
 
 impl sealed::Draws for Cursor {
-    #[inline]
+    #[inline(always)]
     fn draw(&self, seeds: &AtomicU32) -> Draw {
         let mut key = self.key.load(Relaxed);
         if key == 0 {
@@ -147,7 +147,7 @@ impl Default for SharedCursor {
 }
 
 impl sealed::Draws for SharedCursor {
-    #[inline]
+    #[inline(always)]
     fn draw(&self, seeds: &AtomicU32) -> Draw {
         self.take(1, seeds)
     }
@@ -159,29 +159,36 @@ impl sealed::Draws for SharedCursor {
 pub struct ClaimedCursor<'a> {
     shared: &'a SharedCursor,
     next: Cell<u32>,
-    left: Cell<u32>,
+    /// Where the claim ends.
+    end: Cell<u32>,
     key: Cell<u32>,
 }
 
 impl<'a> ClaimedCursor<'a> {
     /// A cursor that claims from `shared`.
     pub const fn new(shared: &'a SharedCursor) -> Self {
-        Self { shared, next: Cell::new(0), left: Cell::new(0), key: Cell::new(0) }
+        Self { shared, next: Cell::new(0), end: Cell::new(0), key: Cell::new(0) }
+    }
+}
+
+impl ClaimedCursor<'_> {
+    #[cold]
+    fn claim(&self, seeds: &AtomicU32) {
+        let first = self.shared.take(CLAIM, seeds);
+        self.next.set(first.count);
+        self.end.set(first.count.wrapping_add(CLAIM));
+        self.key.set(first.key);
     }
 }
 
 impl sealed::Draws for ClaimedCursor<'_> {
-    #[inline]
+    #[inline(always)]
     fn draw(&self, seeds: &AtomicU32) -> Draw {
-        if self.left.get() == 0 {
-            let first = self.shared.take(CLAIM, seeds);
-            self.next.set(first.count);
-            self.key.set(first.key);
-            self.left.set(CLAIM);
+        if self.next == self.end {
+            self.claim(seeds);
         }
         let count = self.next.get();
         self.next.set(count.wrapping_add(1));
-        self.left.set(self.left.get().wrapping_sub(1));
         Draw { count, key: self.key.get() }
     }
 }

@@ -138,7 +138,8 @@ impl Sheet<'_> {
             let buffer = self.layout.schedule(self.words, self.built.buffer);
             schedule::write(buffer, self.plan.rows, length, &mut turns);
         }
-        self.writer.schedule(self.plan.rows, self.built.buffer, length);
+        let start = self.layout.schedule_start(self.built.buffer);
+        self.writer.schedule(self.plan.rows, start, length);
         true
     }
 }

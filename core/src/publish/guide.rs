@@ -54,25 +54,24 @@ fn write_guide(bounds: &[AtomicU32], guide: &[AtomicU32], rows: u32) -> u32 {
     shift
 }
 
-/// The row that draw `count` falls into. Bounded by `rows`, whatever it finds.
+/// The row that draw `count` falls into; `bounds` and `guide` are the words where those begin. Bounded by `rows`, which
+/// is at most 65 536 steps if it is nonsense.
+#[inline(always)]
 pub(crate) fn row(
-    bounds: &[AtomicU32],
-    guide: &[AtomicU32],
-    rows: u32,
+    words: &[AtomicU32],
+    [bounds, guide]: [u32; 2],
     shift: u32,
+    rows: u32,
     count: u32,
 ) -> Option<u32> {
     let point = (u64::from(count).wrapping_mul(GOLDEN) >> 32) as u32;
     let cell = point.wrapping_shr(shift);
-    let word = guide.get(cell as usize / 2)?.load(Relaxed);
+    let word = words.get(guide as usize + cell as usize / 2)?.load(Relaxed);
     let mut row = word.wrapping_shr(16 * (cell & 1)) & 0xFFFF;
-    for bound in bounds.get(row as usize..)? {
-        if point <= bound.load(Relaxed) || row.wrapping_add(1) >= rows {
-            return Some(row);
-        }
-        row = row.wrapping_add(1);
+    while point > words.get(bounds as usize + row as usize)?.load(Relaxed) && row + 1 < rows {
+        row += 1;
     }
-    None
+    Some(row)
 }
 
 fn load(bounds: &[AtomicU32], row: u32) -> u32 {

@@ -79,14 +79,34 @@ pub(crate) fn read<O: Orders, T>(state: &AtomicU32, look: impl Fn(u32) -> T) -> 
 
 /// One attempt of [`read`].
 pub(crate) fn try_read<O: Orders, T>(state: &AtomicU32, look: impl Fn(u32) -> T) -> Option<T> {
-    let before = state.load(O::FIRST_LOAD);
-    let found = look(before >> 1 & 1);
-    if O::READER_FENCE {
-        fence(Acquire);
+    let seen = Seen::now::<O>(state);
+    let found = look(seen.buffer());
+    seen.is_whole::<O>(state).then_some(found)
+}
+
+/// A reader's first look at the word: the two halves of [`try_read`], for the one caller that is too hot for a closure.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen(u32);
+
+impl Seen {
+    #[inline(always)]
+    pub(crate) fn now<O: Orders>(state: &AtomicU32) -> Self {
+        Self(state.load(O::FIRST_LOAD))
     }
-    let after = state.load(Relaxed);
-    match O::TOLERANCE {
-        Some(moved) if after.wrapping_sub(before & !1) > moved => None,
-        _ => Some(found),
+
+    /// Which buffer to read.
+    #[inline(always)]
+    pub(crate) const fn buffer(self) -> u32 {
+        self.0 >> 1 & 1
+    }
+
+    /// The second look: whether what was read since the first one is whole.
+    #[inline(always)]
+    pub(crate) fn is_whole<O: Orders>(self, state: &AtomicU32) -> bool {
+        if O::READER_FENCE {
+            fence(Acquire);
+        }
+        let now = state.load(Relaxed);
+        O::TOLERANCE.is_none_or(|moved| now.wrapping_sub(self.0 & !1) <= moved)
     }
 }
