@@ -66,9 +66,9 @@ pub(crate) fn row(
 ) -> Option<u32> {
     let point = (u64::from(count).wrapping_mul(GOLDEN) >> 32) as u32;
     let cell = point.wrapping_shr(shift);
-    let word = words.get(guide as usize + cell as usize / 2)?.load(Relaxed);
+    let word = words.get((guide as usize).wrapping_add(cell as usize / 2))?.load(Relaxed);
     let mut row = word.wrapping_shr(16 * (cell & 1)) & 0xFFFF;
-    while point > words.get(bounds as usize + row as usize)?.load(Relaxed) && row + 1 < rows {
+    while point > words.get((bounds as usize).wrapping_add(row as usize))?.load(Relaxed) && row + 1 < rows {
         row += 1;
     }
     Some(row)

@@ -101,6 +101,6 @@ fn next_row(rows: u32, step: u32, turns: &impl RowTurns) -> u32 {
 /// The row at a position of the schedule that begins at word `start`.
 #[inline(always)]
 pub(crate) fn row(words: &[AtomicU32], start: u32, position: u32) -> Option<u32> {
-    let word = words.get(start as usize + position as usize / 2)?.load(Relaxed);
+    let word = words.get((start as usize).wrapping_add(position as usize / 2))?.load(Relaxed);
     Some(word.wrapping_shr(16 * (position & 1)) & 0xFFFF)
 }

@@ -143,7 +143,7 @@ pub(crate) fn find(words: &[AtomicU32], buffer: u32, draw: Draw) -> Option<Handl
         random_row(kind, rows, draw)?
     };
     let (pairs, _) = words.as_chunks();
-    let [slot, generation] = pairs.get(header(FIRST_PAIR) as usize + row as usize)?;
+    let [slot, generation] = pairs.get((header(FIRST_PAIR) as usize).wrapping_add(row as usize))?;
     Some(Handle::new(slot.load(Relaxed) as u16, generation.load(Relaxed)))
 }
 
