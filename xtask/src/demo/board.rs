@@ -7,6 +7,9 @@ use std::collections::VecDeque;
 /// Percentiles are those of this many of the latest calls.
 const RECENT: usize = 400;
 
+/// The state of a backend that is not in a client's list.
+pub const NOT_LISTED: &str = "not listed";
+
 /// A backend, in the order in which they were started.
 #[derive(Clone, Debug)]
 pub struct Backend {
@@ -37,6 +40,13 @@ pub struct Row {
     failed_before: u64,
 }
 
+/// Backends that went from one state to another, as a client sees them.
+struct Change {
+    before: String,
+    after: String,
+    backends: Vec<String>,
+}
+
 /// The whole board.
 pub struct Board {
     pub backends: Vec<Backend>,
@@ -49,7 +59,7 @@ impl Row {
     /// The state as shown: what the channel says, and how the weight or a drain changes it.
     pub fn state(&self) -> String {
         match &self.endpoint {
-            None => "-".to_string(),
+            None => NOT_LISTED.to_string(),
             Some(endpoint) if endpoint.draining || endpoint.weight == 0 => "draining".to_string(),
             Some(endpoint) => endpoint.state.to_lowercase(),
         }
@@ -84,6 +94,12 @@ impl Row {
     }
 }
 
+impl Change {
+    fn line(&self, language: Language) -> String {
+        format!("{} client: {}: {} -> {}", language.name(), self.backends.join(", "), self.before, self.after)
+    }
+}
+
 impl Client {
     pub fn calls(&self) -> u64 {
         self.rows.iter().map(|row| row.calls).sum()
@@ -114,20 +130,20 @@ impl Board {
             }
         }
         client.failures.extend(report.failures);
-        let mut changes = Vec::new();
+        let mut changes: Vec<Change> = Vec::new();
         for (backend, row) in self.backends.iter().zip(&mut client.rows) {
             let before = row.state();
             row.see(report.endpoints.iter().find(|endpoint| endpoint.address == backend.address).cloned());
             let after = row.state();
-            if before != after {
-                changes.push(format!(
-                    "{} client: {} {before} -> {after}",
-                    client.language.name(),
-                    backend.name
-                ));
+            if before == after {
+                continue;
+            }
+            match changes.iter_mut().find(|change| change.before == before && change.after == after) {
+                Some(change) => change.backends.push(backend.name.clone()),
+                None => changes.push(Change { before, after, backends: vec![backend.name.clone()] }),
             }
         }
-        changes
+        changes.iter().map(|change| change.line(client.language)).collect()
     }
 
     /// The calls each client has had from each backend: where a settled phase begins.
@@ -185,7 +201,7 @@ mod tests {
     fn a_change_of_state_is_told_once() {
         let mut board = board();
         let line = r#"{"channel":{"endpoints":[{"addresses":["127.0.0.1:2"],"state":"READY","weight":1}]}}"#;
-        assert_eq!(board.take(0, report(line)), ["Python client: b - -> ready"]);
+        assert_eq!(board.take(0, report(line)), ["Python client: b: not listed -> ready"]);
         assert!(board.take(0, report(line)).is_empty());
     }
 

@@ -1,12 +1,13 @@
 //! What happens, and when: about 35 seconds.
 
+use super::board::NOT_LISTED;
 use super::stage::Stage;
 use crate::programs::Language::{Cpp, Python};
 use std::time::Duration;
 
 const READY: &[&str] = &["ready"];
 const DRAINING: &[&str] = &["draining"];
-const GONE: &[&str] = &["-"];
+const GONE: &[&str] = &[NOT_LISTED];
 const LOST: &[&str] = &["idle", "connecting", "transient_failure"];
 
 pub fn play(stage: &mut Stage) -> Result<(), String> {
