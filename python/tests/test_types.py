@@ -6,11 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import evener
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[1]
-_PACKAGE = Path(evener.__file__).parent
 
 
 def _run(*arguments: str, cwd: Path) -> None:
@@ -21,12 +19,12 @@ def _run(*arguments: str, cwd: Path) -> None:
 @pytest.mark.timeout(300)
 def test_package_is_strictly_typed(tmp_path: Path) -> None:
     cache = f"--cache-dir={tmp_path / 'cache'}"
-    _run("mypy", cache, "--config-file", str(_ROOT / "pyproject.toml"), "-p", "evener", cwd=_PACKAGE.parent)
+    _run("mypy", cache, "--config-file", str(_ROOT / "pyproject.toml"), "-p", "evener", cwd=tmp_path)
 
 
 @pytest.mark.timeout(300)
-def test_stubs_agree_with_the_module() -> None:
-    _run("mypy.stubtest", "evener", cwd=_PACKAGE.parent)
+def test_stubs_agree_with_the_module(tmp_path: Path) -> None:
+    _run("mypy.stubtest", "evener", cwd=tmp_path)
 
 
 @pytest.mark.timeout(300)
