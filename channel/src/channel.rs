@@ -129,7 +129,7 @@ impl Channel {
     ///
     /// Answers false, and does nothing, for an endpoint that is closed or never was.
     pub fn set_state(&self, endpoint: u32, state: Connectivity, error: &str) -> bool {
-        self.inner.engine.set_state(endpoint, state, error, Instant::now())
+        self.inner.engine.set_state(endpoint, state, error)
     }
 
     /// Tells what an endpoint's server says of its health. Answers as [`Channel::set_state`].

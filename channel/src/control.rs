@@ -240,19 +240,6 @@ impl Control {
         std::mem::take(&mut record.dialled).then_some(Action::Disconnect { endpoint })
     }
 
-    /// pick_first lets go what it has dialled; what an older block's pick_first had dialled it cannot know.
-    fn hang_up_leftovers(&mut self, state: Connectivity, out: &mut Vec<Output>) {
-        let rests = matches!(state, Connectivity::Ready | Connectivity::Idle);
-        if !(rests && self.held.len() > 1 && matches!(self.policy, Policy::PickFirst { .. })) {
-            return;
-        }
-        let dialled = self.subchannels.open().filter(|(_, record)| record.dialled);
-        let left = dialled.filter(|(_, record)| state == Connectivity::Idle || record.state != state);
-        let left: Vec<u32> = left.map(|(index, _)| index).collect();
-        let events = left.into_iter().filter_map(|endpoint| self.hang_up(endpoint));
-        out.extend(events.map(Output::Event));
-    }
-
     /// Two blocks may both find that an endpoint's calls have had their time.
     fn cancel(&mut self, endpoint: u32) -> Option<Action> {
         let record = self.subchannels.get_mut(endpoint)?;
@@ -294,7 +281,6 @@ impl Control {
         let moved = promoted.is_some() || published != self.published || flipped;
         self.published = published;
         if state != self.told {
-            self.hang_up_leftovers(state, out);
             self.told = state;
             shared.set_state(state);
             out.push(Output::Event(Action::StateChanged(state)));
@@ -566,22 +552,16 @@ impl Control {
     }
 
     /// What the transport says of a connection. False for an endpoint that is closed or never was.
-    pub(crate) fn observe(&mut self, endpoint: u32, state: Connectivity, error: &str, now: Instant) -> bool {
+    pub(crate) fn observe(&mut self, endpoint: u32, state: Connectivity, error: &str) -> bool {
         let Some(record) = self.subchannels.get_mut(endpoint).filter(|record| record.is_open()) else {
             return false;
         };
-        let before = record.state;
-        let news = record.observe(state, error);
+        record.observe(state, error);
         self.reasons = None;
-        let lost = before == Connectivity::Ready || state == Connectivity::TransientFailure;
-        let live = record.phase == Phase::Live;
         self.mirror(endpoint, |controller, handle| {
             // A slot that was given up in this block meanwhile has nothing to be told.
             let _ = controller.set_connectivity(handle, state);
         });
-        if news && lost && live {
-            self.resolution.request(now);
-        }
         true
     }
 

@@ -177,8 +177,8 @@ impl Engine {
         Ok(warnings)
     }
 
-    pub(crate) fn set_state(&self, endpoint: u32, state: Connectivity, error: &str, now: Instant) -> bool {
-        let known = lock(&self.control).observe(endpoint, state, error, now);
+    pub(crate) fn set_state(&self, endpoint: u32, state: Connectivity, error: &str) -> bool {
+        let known = lock(&self.control).observe(endpoint, state, error);
         if known {
             self.shared.notify();
         }

@@ -85,12 +85,12 @@ impl Subchannel {
         self.phase != Phase::Closed
     }
 
-    /// Takes the transport's word. Returns whether it is news.
-    pub(crate) fn observe(&mut self, state: Connectivity, error: &str) -> bool {
+    /// Takes the transport's word.
+    pub(crate) fn observe(&mut self, state: Connectivity, error: &str) {
         if !error.is_empty() {
             self.last_error = clip(error, MAX_ERROR);
         }
-        std::mem::replace(&mut self.state, state) != state
+        self.state = state;
     }
 
     pub(crate) fn sit(&mut self, block: u32, handle: Handle) {
@@ -395,8 +395,8 @@ mod tests {
     #[test]
     fn long_errors_are_cut_at_a_character() {
         let mut record = Subchannel::new(endpoint(1).id([1, 2]), &endpoint(1));
-        assert!(record.observe(Connectivity::TransientFailure, &"ß".repeat(400)));
-        assert!(!record.observe(Connectivity::TransientFailure, ""));
+        record.observe(Connectivity::TransientFailure, &"ß".repeat(400));
+        record.observe(Connectivity::TransientFailure, "");
         assert_eq!(record.last_error.chars().filter(|&c| c == 'ß').count(), MAX_ERROR / 2);
     }
 }

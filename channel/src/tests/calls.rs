@@ -278,7 +278,7 @@ fn describe_is_json_that_tells_all() {
     transport.engine.state(true);
     transport.connect_all();
     let running = transport.started();
-    transport.engine.set_state(0, Connectivity::Ready, "was refused once", transport.now);
+    transport.engine.set_state(0, Connectivity::Ready, "was refused once");
     let described = transport.engine.describe(transport.now);
     assert_eq!(described["state"], "READY");
     assert_eq!(described["policy"], "round_robin");

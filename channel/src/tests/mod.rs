@@ -102,11 +102,11 @@ impl FakeTransport {
     }
 
     fn set(&self, endpoint: u32, state: Connectivity) -> bool {
-        self.engine.set_state(endpoint, state, "", self.now)
+        self.engine.set_state(endpoint, state, "")
     }
 
     fn fail(&self, endpoint: u32, reason: &str) {
-        assert!(self.engine.set_state(endpoint, Connectivity::TransientFailure, reason, self.now));
+        assert!(self.engine.set_state(endpoint, Connectivity::TransientFailure, reason));
     }
 
     fn start(&self, wait_for_ready: Option<bool>) -> StartCall {

@@ -142,7 +142,8 @@ where
         desk.poll(&mut room, now)
     }
 
-    /// When [`poll`](Self::poll) must be called again though nothing happens; `None` = not before an input or a wake.
+    /// When [`poll`](Self::poll) must be called again though nothing happens; `None` = not before an input or a wake. Nothing
+    /// may turn out to be due then: an endpoint that drains in time leaves its deadline behind.
     pub const fn next_deadline(&self) -> Option<u32> {
         self.desk.next_deadline()
     }
