@@ -42,7 +42,7 @@ TEST_CASE(the_policy_of_the_arguments_is_obeyed_unless_the_config_names_one) {
   CHECK_EQUAL(Share(ChannelTo({a.address(), b.address()}, {}, arguments), 10)["A"], 10);
   arguments.SetServiceConfigJSON(R"({ "loadBalancingConfig" : [{"round_robin":{}}]})");
   const auto channel = ChannelTo({a.address(), b.address()}, {}, arguments);
-  WaitUntilReady(channel, {a.address(), b.address()});
+  WaitUntilServing(channel, {"A", "B"});
   CHECK_EQUAL(Share(channel, 10)["A"], 5);
 }
 

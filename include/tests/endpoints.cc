@@ -102,7 +102,7 @@ TEST_CASE(a_killed_server_leaves_and_comes_back) {
   auto share = Share(channel, 50);
   CHECK_EQUAL(share["B"], 50);
   a.Start();
-  CHECK(Eventually([&] { return IsReady(channel, a.address()); }));
+  WaitUntilServing(channel, {"A", "B"});
   share = Share(channel, 100);
   CHECK_EQUAL(share["A"], 50);
   CHECK_EQUAL(share["B"], 50);
@@ -114,7 +114,7 @@ TEST_CASE(weights_are_kept_exactly) {
   options.service_config = R"({"loadBalancingConfig":[{"weighted_round_robin":{}}]})";
   const auto channel = ChannelTo({a.address() + ";weight=3", b.address() + ";weight=2", c.address() + ";weight=1"},
                                  std::move(options));
-  WaitUntilReady(channel, {a.address(), b.address(), c.address()});
+  WaitUntilServing(channel, {"A", "B", "C"});
   for (int six = 0; six < 10; ++six) {
     auto share = Share(channel, 6);
     CHECK_EQUAL(share["A"], 3);
@@ -149,7 +149,7 @@ TEST_CASE(pick_first_keeps_to_one_server_and_moves_on_when_it_dies) {
 TEST_CASE(an_endpoint_of_several_addresses_is_one_server) {
   TestServer a("A"), b("B");
   const auto channel = ChannelTo({Endpoint(DeadAddress() + "|" + a.address()), b.address()});
-  WaitUntilReady(channel, {a.address(), b.address()});
+  WaitUntilServing(channel, {"A", "B"});
   auto share = Share(channel, 100);
   CHECK_EQUAL(share["A"], 50);
   CHECK_EQUAL(share["B"], 50);
@@ -171,7 +171,7 @@ TEST_CASE(targets_name_their_servers) {
   for (const std::string& target : {"static:///" + a.address() + "," + b.address() + ";weight=1",
                                     "ipv4:" + a.address() + "," + b.address()}) {
     const auto channel = evener::grpc::CreateChannel(target, ::grpc::InsecureChannelCredentials());
-    WaitUntilReady(channel, {a.address(), b.address()});
+    WaitUntilServing(channel, {"A", "B"});
     CHECK_EQUAL(Share(channel, 10)["A"], 5);
   }
 }

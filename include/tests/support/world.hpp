@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -92,6 +93,16 @@ inline void WaitUntilReady(const OwnChannel& channel, const std::vector<std::str
   for (const auto& address : addresses) {
     CHECK(Eventually([&] { return IsReady(channel, address); }));
   }
+}
+
+// Until calls reach all of these servers. (An endpoint is said to be READY a little before calls are sent to it.)
+inline void WaitUntilServing(const ChannelPtr& channel, const std::set<std::string>& servers) {
+  std::set<std::string> seen;
+  CHECK(Eventually([&] {
+    seen.insert(Call(channel));
+    seen.erase("");
+    return seen == servers;
+  }));
 }
 
 // How often each server was reached by `calls` calls, which must all succeed.
