@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 
 pub const STEP: Step = Step {
     name: "examples",
-    what: "the README's quick starts are built and run against two servers",
+    what: "the examples and the README's quick starts are built and run against two servers",
     needs: packages,
     run,
 };
@@ -38,15 +38,17 @@ fn run(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
         ),
     ];
     let mut wrong = Vec::new();
-    for (language, run) in runs {
-        match reaches_servers(run) {
-            Ok(()) => tally.passed += 1,
-            Err(reason) => {
-                tally.failed += 1;
-                wrong.push(format!("{language}: {reason}"));
-            }
+    let mut book = |example: &str, result: Result<(), String>| match result {
+        Ok(()) => tally.passed += 1,
+        Err(reason) => {
+            tally.failed += 1;
+            wrong.push(format!("{example}: {reason}"));
         }
+    };
+    for (language, run) in runs {
+        book(language, reaches_servers(run));
     }
+    book("cpp-client", shares_calls(Run::new(programs.executable("cpp_client"))));
     first.end()?;
     second.end()?;
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
@@ -59,6 +61,17 @@ fn server(programs: &Programs, language: Language, number: u32) -> Result<Proces
     let mut process = Process::start(&name, command)?;
     process.listening_port()?;
     Ok(process)
+}
+
+/// Two hundred calls, none failed, and both servers had their part.
+fn shares_calls(run: Run) -> Result<(), String> {
+    let target = format!("static:///{TEST_NETWORK}1:50051,{TEST_NETWORK}2:50051");
+    let ended = run.arg(target).arg("200").succeed()?;
+    let both = ["server 1", "server 2"].iter().all(|server| ended.text.contains(&format!("  {server}\n")));
+    if both && !ended.text.contains("failed: ") {
+        return Ok(());
+    }
+    Err(format!("not all calls were answered, or not by both servers: {}", ended.text))
 }
 
 /// Four calls, each answered by one of the two servers. Which one the first go to depends on which connection was there first;
