@@ -31,6 +31,8 @@ mod handle;
 mod layout;
 mod members;
 mod memory;
+#[cfg(all(test, loom))]
+mod models;
 mod pick;
 mod policy;
 mod poll;

@@ -60,7 +60,7 @@ fn claimed_cursors_take_every_step_once() {
 #[test]
 fn an_offset_may_be_given_twice() {
     holds(PREEMPTIONS, || {
-        let cursor = Arc::new(SharedCursor::unseeded());
+        let cursor = Arc::new(SharedCursor::new());
         let seeds = Arc::new(AtomicU32::new(7));
         let (theirs, their_seeds) = (cursor.clone(), seeds.clone());
         let thread = thread::spawn(move || theirs.take::<Sound>(1, &their_seeds));

@@ -7,8 +7,8 @@ use crate::sync::{
     Ordering::{self, Relaxed},
 };
 use loom::{sync::Arc, thread};
-use std::panic::{catch_unwind, resume_unwind};
 use std::boxed::Box;
+use std::panic::{catch_unwind, resume_unwind};
 
 /// What the buffer that no table has used yet holds.
 const NEVER: u32 = u32::MAX;

@@ -102,6 +102,16 @@ impl sealed::Draws for Cursor {
     }
 }
 
+/// The choice that sharing a cursor rests on. The provided one is right; a model overrides it to show that it is needed.
+pub(crate) trait Orders {
+    /// Whether steps are taken by one addition, not by a load and a store.
+    const ADDS: bool = true;
+}
+
+/// The protocol as it is used.
+pub(crate) struct Sound;
+impl Orders for Sound {}
+
 /// A cursor for many threads: exact order over all of them, for a locked add at every pick.
 ///
 /// It has a cache line to itself.
@@ -119,14 +129,20 @@ impl SharedCursor {
         Self { count: AtomicU32::new(0), key: AtomicU32::new(0) }
     }
 
+    /// A cursor that gets its offset at the first pick.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self { count: AtomicU32::new(0), key: AtomicU32::new(0) }
+    }
+
     /// A cursor whose offset follows from `seed`.
     pub fn seeded(seed: u64) -> Self {
         let (count, key) = start(mix64(seed));
         Self { count: AtomicU32::new(count), key: AtomicU32::new(key) }
     }
 
-    /// Takes `steps` steps at once; answers the first.
-    fn take(&self, steps: u32, seeds: &AtomicU32) -> Draw {
+    /// Takes `steps` steps at once; answers the first. Model-checked in `models/cursor.rs`.
+    pub(crate) fn take<O: Orders>(&self, steps: u32, seeds: &AtomicU32) -> Draw {
         let mut key = self.key.load(Relaxed);
         if key == 0 {
             // Two threads may both do this: the offset then moves twice, which nobody can tell.
@@ -135,11 +151,15 @@ impl SharedCursor {
             self.key.store(fresh, Relaxed);
             key = fresh;
         }
-        Draw { count: self.count.fetch_add(steps, Relaxed), key }
+        if O::ADDS {
+            return Draw { count: self.count.fetch_add(steps, Relaxed), key };
+        }
+        let count = self.count.load(Relaxed);
+        self.count.store(count.wrapping_add(steps), Relaxed);
+        Draw { count, key }
     }
 }
 
-#[cfg(not(loom))]
 impl Default for SharedCursor {
     fn default() -> Self {
         Self::new()
@@ -149,7 +169,7 @@ impl Default for SharedCursor {
 impl sealed::Draws for SharedCursor {
     #[inline(always)]
     fn draw(&self, seeds: &AtomicU32) -> Draw {
-        self.take(1, seeds)
+        self.take::<Sound>(1, seeds)
     }
 }
 
@@ -174,7 +194,7 @@ impl<'a> ClaimedCursor<'a> {
 impl ClaimedCursor<'_> {
     #[cold]
     fn claim(&self, seeds: &AtomicU32) {
-        let first = self.shared.take(CLAIM, seeds);
+        let first = self.shared.take::<Sound>(CLAIM, seeds);
         self.next.set(first.count);
         self.end.set(first.count.wrapping_add(CLAIM));
         self.key.set(first.key);
