@@ -19,7 +19,7 @@ pub const STEP: Step = Step {
 
 /// gRPC itself comes from experimental, and all else from unstable.
 const PACKAGES: &str = "libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler \
-                        cmake ninja-build pkg-config g++";
+                        cmake ninja-build pkg-config g++ openssl";
 /// gRPC was built with unstable's Abseil; experimental's is newer and does not fit.
 const ABSEIL: &str = "apt-get install -y --allow-downgrades --no-install-recommends \
                       \"libabsl-dev=$(apt-cache madison libabsl-dev | awk '/sid/{print $3; exit}')\"";
@@ -72,6 +72,10 @@ fn ensure_root(workspace: &Workspace) -> Result<PathBuf, String> {
     )
     .succeed()?;
     inside(&root, ABSEIL).succeed()?;
+    // The tests call 127.0.0.1 by its name.
+    let hosts = root.join("etc/hosts");
+    fs::write(&hosts, "127.0.0.1 localhost\n::1 localhost\n")
+        .map_err(|error| format!("{}: {error}", hosts.display()))?;
     fs::write(&mark, "").map_err(|error| format!("{}: {error}", mark.display()))?;
     Ok(root)
 }
