@@ -34,10 +34,10 @@ pub fn pending_requests(n: u32) -> impl FnMut() -> u64 {
         (0..u64::from(n)).map(|i| PendingRequests::new(Numbered(i), CompleteOnResponse::default()));
     let list = ServiceList::new(services.collect::<Vec<_>>());
     let mut balance = Balance::new(list);
-    let waker = Waker::noop();
+    let mut context = Context::from_waker(Waker::noop());
+    // The list is taken in at the first polls: not part of what is measured.
+    while !matches!(balance.poll_ready(&mut context), Poll::Ready(Ok(()))) {}
     move || {
-        let mut context = Context::from_waker(waker);
-        // The list is taken in over the first few polls.
         while !matches!(balance.poll_ready(&mut context), Poll::Ready(Ok(()))) {}
         match pin!(balance.call(())).poll(&mut context) {
             Poll::Ready(Ok(number)) => number,
