@@ -313,7 +313,9 @@ impl Desk {
         if core::mem::take(&mut self.reresolve_due) {
             return Some(Action::Reresolve);
         }
-        if core::mem::take(&mut self.room_due) {
+        // Room that a list took before it was told of is none: the next one is told.
+        if self.room_due && self.free.len() > 0 {
+            (self.room_due, self.refused) = (false, false);
             return Some(Action::RoomAgain);
         }
         let told = core::mem::replace(&mut self.told, self.connectivity);

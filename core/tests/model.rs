@@ -1,0 +1,383 @@
+//! Random histories of a controller against a naive model of it: maps and lists instead of slots, stages and bits.
+#![cfg(not(loom))]
+
+use evener_core::{
+    Action, Balancer, Changes, Connectivity, Controller, Counters, Cursor, Endpoint, EndpointId, FailReason,
+    Handle, Health, Limits, Member, Options, Outcome, Pick, Policy, Start, Ticket, UpdateError,
+    sync::AtomicU32, words,
+};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+const CAPACITY: u32 = 5;
+/// More identities than room, so that tables fill up.
+const IDS: u64 = 9;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Update(Vec<(u64, u32)>),
+    Policy(Policy),
+    State(u64, Connectivity),
+    Health(u64, Health),
+    /// One call of poll, or until nothing is left.
+    Poll(bool),
+    Start,
+    /// Finishes one of the calls under way.
+    Finish(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = 0..IDS;
+    prop_oneof![
+        4 => prop::collection::vec((id.clone(), 0_u32..4), 0..8).prop_map(Step::Update),
+        1 => prop_oneof![
+            Just(Policy::RoundRobin),
+            Just(Policy::PickRandom),
+            Just(Policy::WeightedRoundRobin),
+        ].prop_map(Step::Policy),
+        6 => (id.clone(), prop_oneof![
+            Just(Connectivity::Idle),
+            Just(Connectivity::Connecting),
+            Just(Connectivity::Ready),
+            Just(Connectivity::Ready),
+            Just(Connectivity::Ready),
+            Just(Connectivity::TransientFailure),
+        ]).prop_map(|(id, state)| Step::State(id, state)),
+        2 => (id, prop_oneof![Just(Health::Unknown), Just(Health::Serving), Just(Health::NotServing)])
+            .prop_map(|(id, health)| Step::Health(id, health)),
+        6 => any::<bool>().prop_map(Step::Poll),
+        5 => Just(Step::Start),
+        4 => any::<usize>().prop_map(Step::Finish),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agrees_with_a_naive_model(steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.take(step);
+            world.compare();
+        }
+        world.wind_up();
+    }
+}
+
+/// What the model knows of one endpoint that has a slot.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    handle: Handle,
+    weight: u32,
+    state: Connectivity,
+    health: Health,
+    /// It failed and was not READY since.
+    failed: bool,
+    /// In the list, or draining.
+    listed: bool,
+    calls: u32,
+    ok: u32,
+}
+
+/// The controller and its model, side by side.
+struct World {
+    controller: Controller<Arc<[AtomicU32]>, Vec<Member>>,
+    balancer: Balancer<Arc<[AtomicU32]>>,
+    cursor: Cursor,
+    tickets: Vec<(u64, Ticket)>,
+    endpoints: BTreeMap<u64, Known>,
+    policy: Policy,
+    updated: bool,
+    refused: bool,
+    /// Something was put in since the last publication.
+    changed: bool,
+    published: u32,
+    /// What the published table says: whom it names by weight, or what calls are told.
+    table: Result<BTreeMap<u64, u32>, Pick>,
+}
+
+impl World {
+    fn new() -> Self {
+        let limits = Limits::new(CAPACITY).with_schedule(16);
+        let memory: Arc<[AtomicU32]> = (0..words(&limits)).map(|_| AtomicU32::new(0)).collect();
+        let members = vec![Member::EMPTY; CAPACITY as usize];
+        let controller = Controller::claim(memory, members, limits, Options::default()).unwrap();
+        Self {
+            balancer: controller.balancer(),
+            controller,
+            cursor: Cursor::at(0, 1),
+            tickets: Vec::new(),
+            endpoints: BTreeMap::new(),
+            policy: Policy::RoundRobin,
+            updated: false,
+            refused: false,
+            changed: true,
+            published: 0,
+            table: Err(Pick::Queue),
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Update(list) => self.update(list),
+            Step::Policy(policy) => {
+                self.controller.set_policy(*policy);
+                self.changed |= self.policy != *policy;
+                self.policy = *policy;
+            }
+            Step::State(id, state) => self.set_state(*id, *state),
+            Step::Health(id, health) => {
+                let Some(known) = self.endpoints.get_mut(id) else { return };
+                self.controller.set_health(known.handle, *health).expect("it has a slot");
+                self.changed |= known.listed && known.health != *health;
+                known.health = *health;
+            }
+            Step::Poll(false) => drop(self.poll()),
+            Step::Poll(true) => while self.poll() {},
+            Step::Start => self.start(),
+            Step::Finish(which) => self.finish(*which),
+        }
+    }
+
+    fn update(&mut self, list: &[(u64, u32)]) {
+        // The first entry of an identity counts.
+        let mut wanted: BTreeMap<u64, u32> = BTreeMap::new();
+        for &(id, weight) in list {
+            wanted.entry(id).or_insert(weight);
+        }
+        let new = wanted.keys().filter(|&id| !self.endpoints.contains_key(id)).count() as u32;
+        let free = CAPACITY - self.endpoints.len() as u32;
+        let endpoints: Vec<Endpoint> = list.iter().map(|&(id, weight)| endpoint(id, weight)).collect();
+        let answer = self.controller.update(&endpoints);
+        if new > free {
+            let Err(UpdateError::Full { needed, free: said }) = answer else {
+                panic!("{answer:?} to {new} new")
+            };
+            assert!(said == free && needed >= new, "needed {needed}, free {said}");
+            self.refused = true;
+            return;
+        }
+        let mut expected = Changes::default();
+        for (id, known) in &mut self.endpoints {
+            match (known.listed, wanted.contains_key(id)) {
+                (true, true) => expected.kept += 1,
+                (true, false) => expected.removed += 1,
+                (false, true) => expected.returned += 1,
+                (false, false) => {}
+            }
+            known.listed = wanted.contains_key(id);
+        }
+        expected.added = new;
+        assert_eq!(answer, Ok(expected));
+        self.changed |= !self.updated || expected.added + expected.removed + expected.returned > 0;
+        self.updated = true;
+        for (&id, &weight) in &wanted {
+            let handle = self.controller.handle(EndpointId::from_raw(id.into())).expect("it was taken in");
+            let known = self.endpoints.entry(id).or_insert(Known {
+                handle,
+                weight,
+                state: Connectivity::Idle,
+                health: Health::Unknown,
+                failed: false,
+                listed: true,
+                calls: 0,
+                ok: 0,
+            });
+            self.changed |= known.weight != weight;
+            known.weight = weight;
+        }
+    }
+
+    fn set_state(&mut self, id: u64, state: Connectivity) {
+        let Some(known) = self.endpoints.get_mut(&id) else { return };
+        self.controller.set_connectivity(known.handle, state).expect("it has a slot");
+        self.changed |= known.listed && known.state != state;
+        known.failed = match state {
+            Connectivity::Ready => false,
+            Connectivity::TransientFailure => true,
+            _ => known.failed,
+        };
+        known.state = state;
+    }
+
+    /// Calls poll once; false if it had nothing.
+    fn poll(&mut self) -> bool {
+        let action = self.controller.poll(0);
+        if self.changed {
+            self.changed = false;
+            self.published += 1;
+            self.table = self.compose();
+        }
+        match action {
+            None => return false,
+            Some(Action::Close { handle, user }) => {
+                let known = self.endpoints.remove(&user).expect("closed once, and only what had a slot");
+                assert_eq!(known.handle, handle);
+                assert!(!known.listed && known.calls == 0, "closed in use: {known:?}");
+                assert!(
+                    self.controller.set_connectivity(handle, Connectivity::Ready).is_err(),
+                    "the handle is stale"
+                );
+                assert!(self.balancer.counters(handle).is_none() && self.balancer.begin(handle, 0).is_err());
+            }
+            Some(Action::Connect { handle, user }) => {
+                let known = &self.endpoints[&user];
+                assert!(known.handle == handle && known.listed, "dialled: {known:?}");
+            }
+            Some(Action::RoomAgain) => {
+                assert!(std::mem::take(&mut self.refused), "nobody was refused");
+                assert!(self.endpoints.len() < CAPACITY as usize, "there is no room");
+            }
+            Some(Action::StateChanged(state)) => assert_eq!(state, self.controller.connectivity()),
+            Some(Action::Reresolve) => {}
+            Some(other) => panic!("{other:?} was not due"),
+        }
+        true
+    }
+
+    /// What a table says, straight from the rules.
+    fn compose(&self) -> Result<BTreeMap<u64, u32>, Pick> {
+        if !self.updated {
+            return Err(Pick::Queue);
+        }
+        let listed: Vec<(u64, &Known)> =
+            self.endpoints.iter().filter(|(_, known)| known.listed).map(|(&id, known)| (id, known)).collect();
+        if listed.is_empty() {
+            return Err(Pick::Fail(FailReason::NoEndpoints));
+        }
+        let all_zero = listed.iter().all(|(_, known)| known.weight == 0);
+        let weighty: Vec<(u64, &Known)> =
+            listed.into_iter().filter(|(_, known)| all_zero || known.weight > 0).collect();
+        let serving = |known: &&Known| known.health != Health::NotServing;
+        let ready: BTreeMap<u64, u32> = weighty
+            .iter()
+            .filter(|(_, known)| known.state == Connectivity::Ready && serving(known))
+            .map(|&(id, known)| (id, known.weight.max(1)))
+            .collect();
+        if !ready.is_empty() {
+            return Ok(ready);
+        }
+        let hopeful = |known: &Known| {
+            !known.failed && matches!(known.state, Connectivity::Idle | Connectivity::Connecting)
+        };
+        if weighty.iter().any(|(_, known)| hopeful(known)) {
+            return Err(Pick::Queue);
+        }
+        let connected = weighty.iter().any(|(_, known)| known.state == Connectivity::Ready);
+        Err(Pick::Fail(if connected { FailReason::NotServing } else { FailReason::AllFailing }))
+    }
+
+    fn start(&mut self) {
+        // A table may name endpoints that have left since, or are being closed; then `start` looks on.
+        match self.balancer.start(&self.cursor, 0) {
+            Start::Started(ticket) => {
+                let id = ticket.user();
+                assert!(
+                    self.table.as_ref().is_ok_and(|rows| rows.contains_key(&id)),
+                    "{id} is not in the table"
+                );
+                let known = self.endpoints.get_mut(&id).expect("a call is where an endpoint is");
+                assert_eq!(known.handle, ticket.handle());
+                known.calls += 1;
+                self.tickets.push((id, ticket));
+            }
+            Start::Queue => assert!(
+                self.table == Err(Pick::Queue)
+                    || self.table.as_ref().is_ok_and(|rows| !self.all_listed(rows)),
+                "queued beside {:?}",
+                self.table
+            ),
+            Start::Fail(reason) => assert_eq!(self.table, Err(Pick::Fail(reason))),
+            Start::Drop => panic!("nothing is ever dropped here"),
+        }
+    }
+
+    fn all_listed(&self, rows: &BTreeMap<u64, u32>) -> bool {
+        rows.keys().all(|id| self.endpoints.get(id).is_some_and(|known| known.listed))
+    }
+
+    fn finish(&mut self, which: usize) {
+        if self.tickets.is_empty() {
+            return;
+        }
+        let (id, ticket) = self.tickets.swap_remove(which % self.tickets.len());
+        self.balancer.finish(ticket, Outcome::Success, 0);
+        let known = self.endpoints.get_mut(&id).expect("a call pins its endpoint");
+        known.calls -= 1;
+        known.ok += 1;
+    }
+
+    /// Everything that can be seen is as the model says.
+    fn compare(&self) {
+        assert_eq!(
+            self.balancer.published(),
+            self.published,
+            "a table for every change, and none without one"
+        );
+        for id in 0..IDS {
+            let handle = self.controller.handle(EndpointId::from_raw(id.into()));
+            let known = self.endpoints.get(&id);
+            assert_eq!(handle, known.map(|known| known.handle), "endpoint {id} is where it was");
+            let Some(known) = known else { continue };
+            let status = self.controller.status(known.handle).expect("it has a slot");
+            assert_eq!(
+                (status.connectivity, status.health, status.weight, status.draining),
+                (known.state, known.health, known.weight, !known.listed),
+                "status of {id}"
+            );
+            assert_eq!(self.balancer.user(known.handle), Some(id));
+            let counters = Counters { ok: known.ok, in_flight: known.calls, ..Counters::default() };
+            assert_eq!(self.balancer.counters(known.handle), Some(counters), "calls of {id}");
+        }
+        self.compare_picks();
+    }
+
+    /// Twenty picks: of the table's rows and all of them, or what it says instead.
+    fn compare_picks(&self) {
+        let cursor = Cursor::at(7, 1);
+        let picks: Vec<Pick> = (0..20).map(|_| self.balancer.pick(&cursor)).collect();
+        let Ok(rows) = &self.table else {
+            assert!(
+                picks.iter().all(|pick| Err(pick) == self.table.as_ref().map(|_| ())),
+                "{picks:?}, {:?}",
+                self.table
+            );
+            return;
+        };
+        let picked: HashSet<Handle> = picks
+            .iter()
+            .map(|pick| match pick {
+                Pick::Complete(handle) => *handle,
+                other => panic!("{other:?} beside {rows:?}"),
+            })
+            .collect();
+        // Rows of endpoints that have been closed since are stale handles; of the others each is known.
+        let known: HashSet<Handle> =
+            rows.keys().filter_map(|id| self.endpoints.get(id)).map(|known| known.handle).collect();
+        if known.len() == rows.len() {
+            assert!(picked.is_subset(&known), "{picked:?} of {known:?}");
+            // Chance may leave one out in twenty; a turn does not, at weights up to 3.
+            assert!(
+                self.policy == Policy::PickRandom || self.changed || picked == known,
+                "{picked:?} of {known:?}"
+            );
+        }
+    }
+
+    /// Every call ends, everybody leaves: everything is closed, once.
+    fn wind_up(mut self) {
+        while !self.tickets.is_empty() {
+            self.finish(0);
+        }
+        self.update(&[]);
+        while self.poll() {}
+        assert!(self.endpoints.is_empty(), "not closed: {:?}", self.endpoints);
+        self.compare();
+    }
+}
+
+fn endpoint(id: u64, weight: u32) -> Endpoint {
+    Endpoint::new(EndpointId::from_raw(id.into())).with_user(id).with_weight(weight)
+}
