@@ -36,8 +36,13 @@ pub struct evener_call {
     pub reserved: u32,
 }
 
-/// Tells a call that is under way from memory that never held one.
+/// Tells a call that is under way from memory that never held one, and from another channel's: odd, so that mixed with the address
+/// of a channel, which is even, it is never 0.
 const OPEN: u32 = 0x6576_6361;
+
+fn mark(channel: &evener_channel) -> u32 {
+    OPEN ^ core::ptr::from_ref(channel).addr() as u32
+}
 
 impl evener_call {
     const EMPTY: Self = Self {
@@ -52,13 +57,13 @@ impl evener_call {
         reserved: 0,
     };
 
-    fn new(ticket: CallTicket) -> Self {
+    fn new(ticket: CallTicket, channel: &evener_channel) -> Self {
         let RawCall { endpoint, block, slot, generation, start, .. } = ticket.into_raw();
-        Self { endpoint, block, slot, generation, start, mark: OPEN, ..Self::EMPTY }
+        Self { endpoint, block, slot, generation, start, mark: mark(channel), ..Self::EMPTY }
     }
 
-    fn parse(&self) -> Result<CallTicket, evener_status> {
-        if self.mark != OPEN {
+    fn parse(&self, channel: &evener_channel) -> Result<CallTicket, evener_status> {
+        if self.mark != mark(channel) {
             return Err(EVENER_STALE);
         }
         let Self { endpoint, block, slot, generation, start, .. } = *self;
@@ -145,13 +150,14 @@ pub unsafe extern "C" fn evener_channel_start(
             _ => return Err(EVENER_BAD_ARGUMENT),
         };
         match channel.inner.start_call(text!(method, method_len), wait_for_ready) {
-            StartCall::Started(ticket) => out.write(evener_call::new(ticket)),
+            StartCall::Started(ticket) => out.write(evener_call::new(ticket, channel)),
             StartCall::Wait { epoch } => {
                 out.write(evener_call { epoch, ..evener_call::EMPTY });
                 return Ok(EVENER_QUEUE);
             }
             StartCall::Fail { code, message } => {
-                FAILURE.with(|failure| failure.replace(message));
+                // Not there any more while the thread ends: a destructor's call fails without a text.
+                let _ = FAILURE.try_with(|failure| failure.replace(message));
                 out.write(evener_call { code, ..evener_call::EMPTY });
                 return Ok(EVENER_FAIL);
             }
@@ -171,15 +177,18 @@ pub unsafe extern "C" fn evener_channel_failure(
 ) -> evener_status {
     boundary::guard(|| {
         let _: &evener_channel = live!(channel);
-        FAILURE.with_borrow(|failure| write_text!(text, failure))
+        let failure = FAILURE.try_with(RefCell::take).unwrap_or_default();
+        let answer = write_text!(text, &failure);
+        let _ = FAILURE.try_with(|kept| kept.replace(failure));
+        answer
     })
 }
 
 /// Reports how a call ended, and zeroes `*call`. Once per call that was started with `EVENER_OK`.
 ///
-/// Any thread; takes no lock, allocates nothing. Not from an interrupt or signal handler.
-/// Errors, with nothing counted: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_ARGUMENT` (the
-/// call stays open), `EVENER_STALE` (finished before, or never started).
+/// Any thread, but one at a time for the same call; takes no lock, allocates nothing. Not from an interrupt or signal handler.
+/// Errors, with nothing counted and the call as it was: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`,
+/// `EVENER_BAD_ARGUMENT`, `EVENER_STALE` (finished before, never started, or of another channel).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_channel_finish(
     channel: *const evener_channel,
@@ -191,9 +200,12 @@ pub unsafe extern "C" fn evener_channel_finish(
         let channel: &evener_channel = live!(channel);
         let report: evener_report = versioned!(report);
         let report = report.parse()?;
-        let ticket = open.parse()?;
+        let ticket = open.parse(channel)?;
+        if !channel.inner.finish_call(ticket, report) {
+            return Err(EVENER_STALE);
+        }
         *open = evener_call::EMPTY;
-        if channel.inner.finish_call(ticket, report) { Ok(EVENER_OK) } else { Err(EVENER_STALE) }
+        Ok(EVENER_OK)
     })
 }
 

@@ -82,6 +82,7 @@ const fn status_of(refused: &OpenError) -> evener_status {
 const fn status_of_list(refused: &UpdateError) -> evener_status {
     match refused {
         UpdateError::NoAddress { .. } => EVENER_BAD_ENDPOINT,
+        UpdateError::Closed => EVENER_SHUT_DOWN,
         _ => EVENER_FULL,
     }
 }
@@ -193,8 +194,9 @@ pub unsafe extern "C" fn evener_channel_endpoint_closed(
 /// Replaces the endpoints; from now on the application's list counts, not what the target resolves to. `error` may be null.
 ///
 /// Any thread. The list is copied. Not from an interrupt or signal handler.
-/// Errors, told in words in `*error`, with nothing changed: `EVENER_BAD_ENDPOINT`, `EVENER_BAD_ARGUMENT`, `EVENER_BAD_UTF8`, `EVENER_FULL` (more
-/// than a channel can ever hold); also `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+/// Errors, told in words in `*error`: `EVENER_BAD_ENDPOINT`, `EVENER_BAD_ARGUMENT`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`, `EVENER_FULL` (more than a
+/// channel can ever hold; or too many beside removed ones whose calls still run: then the list is kept, and counts once enough of
+/// them have ended); also `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`. But for the one case nothing has changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_channel_update_endpoints(
     channel: *const evener_channel,
