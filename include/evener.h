@@ -1101,9 +1101,10 @@ evener_status evener_start(const struct evener_balancer *balancer,
 /**
  * Ends a call at `now` ticks with an evener_outcome, zeroes `*ticket`, and writes `*finished` (which may be null).
  *
- * Any thread, not only the one that started it; may be called from an interrupt handler (as evener_begin). Never waits.
- * Errors, with nothing counted: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_ARGUMENT` (no such
- * outcome; the ticket stays open), `EVENER_STALE` (finished before, never started, or of another balancer).
+ * Any thread, not only the one that started it, but one at a time for the same ticket; may be called from an interrupt handler
+ * (as evener_begin). Never waits.
+ * Errors, with nothing counted and the ticket as it was: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_ARGUMENT` (no such
+ * outcome), `EVENER_STALE` (finished before, never started, or of another balancer).
  */
 evener_status evener_finish(const struct evener_balancer *balancer,
                             struct evener_ticket *ticket,
@@ -1286,10 +1287,12 @@ evener_status evener_controller_endpoint(struct evener_controller *controller,
                                          struct evener_endpoint_status *status);
 
 /**
- * Sets how long calls of removed endpoints may go on, in ticks; 0 = for ever. Counts for endpoints that drain already.
+ * Sets how long calls of removed endpoints may go on, in ticks, at most 2^31 - 1; 0 = for ever. Counts for endpoints that begin to
+ * drain from now on.
  *
  * One thread at a time; interrupts as evener_controller_update.
- * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`.
+ * Errors, with nothing changed: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`,
+ * `EVENER_BAD_ARGUMENT` (out of range).
  */
 evener_status evener_controller_set_drain_timeout(struct evener_controller *controller,
                                                   uint32_t ticks);
@@ -1367,9 +1370,9 @@ evener_status evener_channel_failure(const struct evener_channel *channel,
 /**
  * Reports how a call ended, and zeroes `*call`. Once per call that was started with `EVENER_OK`.
  *
- * Any thread; takes no lock, allocates nothing. Not from an interrupt or signal handler.
- * Errors, with nothing counted: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_ARGUMENT` (the
- * call stays open), `EVENER_STALE` (finished before, or never started).
+ * Any thread, but one at a time for the same call; takes no lock, allocates nothing. Not from an interrupt or signal handler.
+ * Errors, with nothing counted and the call as it was: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`,
+ * `EVENER_BAD_ARGUMENT`, `EVENER_STALE` (finished before, never started, or of another channel).
  */
 evener_status evener_channel_finish(const struct evener_channel *channel,
                                     struct evener_call *call,
@@ -1508,8 +1511,9 @@ evener_status evener_channel_endpoint_closed(const struct evener_channel *channe
  * Replaces the endpoints; from now on the application's list counts, not what the target resolves to. `error` may be null.
  *
  * Any thread. The list is copied. Not from an interrupt or signal handler.
- * Errors, told in words in `*error`, with nothing changed: `EVENER_BAD_ENDPOINT`, `EVENER_BAD_ARGUMENT`, `EVENER_BAD_UTF8`, `EVENER_FULL` (more
- * than a channel can ever hold); also `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ * Errors, told in words in `*error`: `EVENER_BAD_ENDPOINT`, `EVENER_BAD_ARGUMENT`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`, `EVENER_FULL` (more than a
+ * channel can ever hold; or too many beside removed ones whose calls still run: then the list is kept, and counts once enough of
+ * them have ended); also `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`. But for the one case nothing has changed.
  */
 evener_status evener_channel_update_endpoints(const struct evener_channel *channel,
                                               const struct evener_address_endpoint *list,

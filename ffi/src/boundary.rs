@@ -264,15 +264,6 @@ macro_rules! same_layout {
     };
 }
 
-/// Runs a closure on the controller behind a pointer, unless somebody is inside.
-macro_rules! inside {
-    ($pointer:expr, |$core:ident| $body:expr) => {{
-        let body = |$core: &mut $crate::bare::Core| -> $crate::boundary::Answer { $body };
-        // SAFETY: the crate's contract for callers covers every pointer argument.
-        unsafe { $crate::bare::with_controller($pointer, body) }
-    }};
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,8 @@
 
 use evener_core::{BeginError, Cursor, Handle, Outcome, Pick, RawTicket, Start, Ticket};
 
-use super::block::evener_balancer;
 use super::cursor::evener_cursor;
+use super::objects::evener_balancer;
 use crate::boundary::{self, Answer, Out};
 use crate::evener_status::{self, *};
 
@@ -55,20 +55,26 @@ macro_rules! of {
     }};
 }
 
-/// Tells a ticket that is open from memory that never held one.
+/// Tells a ticket that is open from memory that never held one, and from another balancer's: odd, so that mixed with the address of
+/// a balancer, which is even, it is never 0.
 const OPEN: u32 = 0x6576_746B;
+
+#[inline(always)]
+fn mark(balancer: *const evener_balancer) -> u32 {
+    OPEN ^ balancer.addr() as u32
+}
 
 impl evener_ticket {
     const EMPTY: Self = Self { slot: 0, generation: 0, start: 0, mark: 0, user: 0 };
 
-    fn new(ticket: Ticket) -> Self {
+    fn new(ticket: Ticket, balancer: *const evener_balancer) -> Self {
         let RawTicket { handle, start, user, .. } = ticket.into_raw();
         let evener_handle { slot, generation } = evener_handle::new(handle);
-        Self { slot, generation, start, mark: OPEN, user }
+        Self { slot, generation, start, mark: mark(balancer), user }
     }
 
-    fn parse(&self) -> Result<RawTicket, evener_status> {
-        if self.mark != OPEN {
+    fn parse(&self, balancer: *const evener_balancer) -> Result<RawTicket, evener_status> {
+        if self.mark != mark(balancer) {
             return Err(EVENER_STALE);
         }
         let handle = evener_handle { slot: self.slot, generation: self.generation }.parse();
@@ -174,7 +180,7 @@ pub unsafe extern "C" fn evener_begin(
     boundary::guard(|| {
         let out = out!(ticket);
         match of!(balancer).begin(handle.parse(), now) {
-            Ok(begun) => out.write(evener_ticket::new(begun)),
+            Ok(begun) => out.write(evener_ticket::new(begun, balancer)),
             Err(BeginError::Full) => return Err(EVENER_FULL),
             Err(_) => return Err(EVENER_STALE),
         }
@@ -199,7 +205,7 @@ pub unsafe extern "C" fn evener_start(
         let (out, reason) = (out!(ticket), out!(optional reason));
         let cursor = shared!(cursor.cast::<Cursor>().cast_const());
         match of!(balancer).start(cursor, now) {
-            Start::Started(begun) => out.write(evener_ticket::new(begun)),
+            Start::Started(begun) => out.write(evener_ticket::new(begun, balancer)),
             Start::Queue => return Ok(EVENER_QUEUE),
             Start::Fail(why) => return fail(reason, why as u32),
             Start::Drop => return Ok(EVENER_DROP),
@@ -210,9 +216,10 @@ pub unsafe extern "C" fn evener_start(
 
 /// Ends a call at `now` ticks with an evener_outcome, zeroes `*ticket`, and writes `*finished` (which may be null).
 ///
-/// Any thread, not only the one that started it; may be called from an interrupt handler (as evener_begin). Never waits.
-/// Errors, with nothing counted: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_ARGUMENT` (no such
-/// outcome; the ticket stays open), `EVENER_STALE` (finished before, never started, or of another balancer).
+/// Any thread, not only the one that started it, but one at a time for the same ticket; may be called from an interrupt handler
+/// (as evener_begin). Never waits.
+/// Errors, with nothing counted and the ticket as it was: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_ARGUMENT` (no such
+/// outcome), `EVENER_STALE` (finished before, never started, or of another balancer).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_finish(
     balancer: *const evener_balancer,
@@ -223,12 +230,12 @@ pub unsafe extern "C" fn evener_finish(
 ) -> evener_status {
     boundary::guard(|| {
         let (open, out) = (exclusive!(ticket), out!(optional finished));
-        let balancer = of!(balancer);
+        let core = of!(balancer);
         let outcome = Outcome::from_number(outcome).ok_or(EVENER_BAD_ARGUMENT)?;
-        let given = open.parse()?;
-        let ticket = balancer.ticket(given).map_err(|_| EVENER_STALE)?;
+        let given = open.parse(balancer)?;
+        let ticket = core.ticket(given).map_err(|_| EVENER_STALE)?;
         *open = evener_ticket::EMPTY;
-        let done = balancer.finish(ticket, outcome, now);
+        let done = core.finish(ticket, outcome, now);
         if let Some(out) = out {
             out.write(evener_finished { elapsed: done.elapsed, wake: u32::from(done.wake) });
         }

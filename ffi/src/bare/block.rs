@@ -1,115 +1,19 @@
 //! The island that lays a balancer and its controller into the caller's memory.
-//!
-//! The first of two checks against misuse is the mark of `boundary`, the second the controller's busy word: whoever finds it
-//! taken leaves.
 
-use core::cell::UnsafeCell;
-use core::mem::{ManuallyDrop, offset_of};
 use core::ptr;
 use core::slice;
 
 use evener_core::sync::{AtomicU32, Ordering};
-use evener_core::{Balancer, Controller, Limits, Member, Options};
+use evener_core::{Controller, Limits, Member, Options};
 
 use super::layout::{ALIGN, Layout};
 use super::limits::{evener_limits, parse};
-use crate::boundary::{self, Answer, Marked, mark_at, mark_of};
+use super::objects::{self, Words, evener_balancer, evener_controller};
+use crate::boundary::{self, mark_at, mark_of};
 use crate::evener_status::{self, *};
-
-/// The words of the caller's block. `'static` stands for "until fini", which the caller promises to call last.
-pub(crate) type Words = &'static [AtomicU32];
-pub(crate) type Core = Controller<Words, &'static mut [Member]>;
-
-/// The side that picks: any number of threads, never waiting for one another or for the controller.
-///
-/// It lives in the caller's memory, which must stay where it is until evener_balancer_fini.
-///
-/// Used by: evener_pick, evener_begin, evener_start, evener_finish, evener_counters_read, evener_user, evener_published, evener_needs_poll.
-pub struct evener_balancer {
-    mark: AtomicU32,
-    inner: Balancer<Words>,
-}
-
-/// The side that decides: one thread at a time; a second one is answered `EVENER_BUSY`.
-///
-/// It lives in the same memory as its balancer.
-///
-/// Used by: evener_controller_update, evener_controller_set_policy, evener_controller_set_connectivity,
-/// evener_controller_set_health, evener_controller_connect, evener_controller_poll, evener_controller_next_deadline,
-/// evener_controller_state, evener_controller_handle, evener_controller_endpoint.
-pub struct evener_controller {
-    mark: AtomicU32,
-    turn: AtomicU32,
-    /// Address of the balancer it was made with.
-    partner: usize,
-    inner: UnsafeCell<Core>,
-}
-
-const FREE: u32 = 0;
-const TAKEN: u32 = 1;
-const POISONED: u32 = 2;
 
 /// The first word of a block that is being filled; marks are odd.
 const CLAIMING: u32 = 2;
-
-// SAFETY: `build` writes the mark last, `fini` zeroes it first.
-unsafe impl Marked for evener_balancer {
-    const KIND: u32 = 0x6576_6E63;
-    const MARK_AT: usize = offset_of!(Self, mark);
-}
-
-// SAFETY: `fill` writes the whole object at once, the balancer's mark later; `fini` zeroes it first.
-unsafe impl Marked for evener_controller {
-    const KIND: u32 = 0x6576_6E8D;
-    const MARK_AT: usize = offset_of!(Self, mark);
-}
-
-impl evener_balancer {
-    #[inline(always)]
-    pub(crate) const fn core(&self) -> &Balancer<Words> {
-        &self.inner
-    }
-}
-
-/// Runs `body` on the controller behind a pointer, if nobody else is inside.
-///
-/// # Safety
-/// The crate's contract for callers: null, misaligned, or readable as an `evener_controller`.
-pub(crate) unsafe fn with_controller(
-    pointer: *mut evener_controller,
-    body: impl FnOnce(&mut Core) -> Answer,
-) -> Answer {
-    // SAFETY: the same contract.
-    let controller = unsafe { boundary::live(pointer.cast_const()) }?;
-    let turn = Turn::take(&controller.turn)?;
-    // SAFETY: whoever holds the turn is alone inside, and it is given back only after `body`.
-    let answer = body(unsafe { &mut *controller.inner.get() });
-    turn.give_back();
-    answer
-}
-
-/// Being the one inside a controller. Unwinding out of it poisons.
-struct Turn<'a>(&'a AtomicU32);
-
-impl<'a> Turn<'a> {
-    fn take(word: &'a AtomicU32) -> Result<Self, evener_status> {
-        match word.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => Ok(Self(word)),
-            Err(POISONED) => Err(EVENER_POISONED),
-            Err(_) => Err(EVENER_BUSY),
-        }
-    }
-
-    fn give_back(self) {
-        ManuallyDrop::new(self).0.store(FREE, Ordering::Release);
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.store(POISONED, Ordering::Release);
-    }
-}
 
 /// Makes a balancer and its controller in the caller's memory.
 ///
@@ -196,12 +100,7 @@ unsafe fn fill(
         ptr::addr_of_mut!((*balancer).inner).write(core.balancer());
 
         let controller = memory.add(layout.controller).cast::<evener_controller>();
-        controller.write(evener_controller {
-            mark: AtomicU32::new(mark_of(controller)),
-            turn: AtomicU32::new(FREE),
-            partner: balancer.addr(),
-            inner: UnsafeCell::new(core),
-        });
+        controller.write(evener_controller::new(core, controller, balancer));
         Ok((balancer, controller))
     }
 }
@@ -219,22 +118,14 @@ pub unsafe extern "C" fn evener_balancer_fini(
 ) -> evener_status {
     boundary::guard(|| {
         let (balancer, control): (&evener_balancer, &evener_controller) = (live!(shared), live!(exclusive));
-        if control.partner != shared.addr() {
-            return Err(EVENER_BAD_ARGUMENT);
-        }
-        if let Err(EVENER_BUSY) = Turn::take(&control.turn).map(ManuallyDrop::new) {
-            return Err(EVENER_BUSY);
-        }
-        // Neither has anything to drop: they hold slices of this block and plain data.
-        control.mark.store(0, Ordering::Release);
-        balancer.mark.store(0, Ordering::Release);
-        Ok(EVENER_OK)
+        objects::end(balancer, control)
     })
 }
 
 #[cfg(all(test, feature = "full"))]
 mod tests {
     use super::*;
+    use crate::bare::objects::with_controller;
     use crate::bare::{evener_controller_connect, evener_cursor, evener_handle, evener_pick};
 
     #[repr(align(64))]

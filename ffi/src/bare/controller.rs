@@ -5,7 +5,8 @@ use core::mem::{align_of, offset_of, size_of};
 use evener_core::{Action, Changes, Connectivity, Endpoint, EndpointId, Handle, Health, Policy, UpdateError};
 
 use super::balancer::evener_handle;
-use super::block::evener_controller;
+use super::limits::check_ticks;
+use super::objects::{evener_controller, inside};
 use crate::boundary::{self, Answer, Sized32};
 use crate::evener_status::{self, *};
 
@@ -433,16 +434,19 @@ pub unsafe extern "C" fn evener_controller_endpoint(
     })
 }
 
-/// Sets how long calls of removed endpoints may go on, in ticks; 0 = for ever. Counts for endpoints that drain already.
+/// Sets how long calls of removed endpoints may go on, in ticks, at most 2^31 - 1; 0 = for ever. Counts for endpoints that begin to
+/// drain from now on.
 ///
 /// One thread at a time; interrupts as evener_controller_update.
-/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`.
+/// Errors, with nothing changed: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`,
+/// `EVENER_BAD_ARGUMENT` (out of range).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_controller_set_drain_timeout(
     controller: *mut evener_controller,
     ticks: u32,
 ) -> evener_status {
     boundary::guard(|| {
+        check_ticks(ticks)?;
         inside!(controller, |core| {
             core.set_drain_timeout(ticks);
             Ok(EVENER_OK)
@@ -469,6 +473,9 @@ pub unsafe extern "C" fn evener_endpoint_id(
     boundary::guard(|| -> Answer {
         let key: &[u64; 2] = shared!(key.cast());
         let out = out!(id.cast::<[u64; 2]>());
+        if count > EVENER_MAX_ADDRESSES as usize {
+            return Err(EVENER_BAD_ARGUMENT);
+        }
         let (addresses, lengths) = (slice!(addresses, count), slice!(lengths, count));
         let mut list = heapless::Vec::<&[u8], { EVENER_MAX_ADDRESSES as usize }>::new();
         for (address, length) in addresses.iter().zip(lengths) {

@@ -11,7 +11,7 @@ use core::mem::size_of;
 use evener_core::sync::AtomicU32;
 use evener_core::{Limits, Member};
 
-use super::block::{evener_balancer, evener_controller};
+use super::objects::{evener_balancer, evener_controller};
 use crate::evener_status::{self, *};
 
 /// Alignment of the block: a cache line where there are caches, else what the fields need.

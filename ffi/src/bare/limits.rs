@@ -32,11 +32,17 @@ unsafe impl Sized32 for evener_limits {
     const SIZES: &'static [usize] = &[32];
 }
 
+/// A time to come: one of 2^31 ticks or more ahead counts as past.
+pub(super) fn check_ticks(ahead: u32) -> Result<(), evener_status> {
+    if ahead > i32::MAX as u32 { Err(EVENER_BAD_ARGUMENT) } else { Ok(()) }
+}
+
 /// The limits and options as the core takes them.
 pub(super) fn parse(limits: &evener_limits) -> Result<(Limits, Options), evener_status> {
     if limits.reserved != 0 {
         return Err(EVENER_BAD_ARGUMENT);
     }
+    check_ticks(limits.drain_timeout)?;
     let options = Options {
         seed: limits.seed,
         drain_timeout: limits.drain_timeout,

@@ -6,10 +6,11 @@ mod controller;
 mod cursor;
 mod layout;
 mod limits;
+mod objects;
 
 pub use balancer::*;
-pub(crate) use block::{Core, with_controller};
-pub use block::{evener_balancer, evener_balancer_fini, evener_balancer_init, evener_controller};
+pub use block::{evener_balancer_fini, evener_balancer_init};
 pub use controller::*;
 pub use cursor::*;
 pub use limits::*;
+pub use objects::{evener_balancer, evener_controller};

@@ -96,6 +96,11 @@ static void sizes(void) {
     limits = limits_of(3);
     limits.reserved = 1;
     IS(evener_balancer_size(&limits, &size), EVENER_BAD_ARGUMENT);
+    limits = limits_of(3);
+    limits.drain_timeout = 0x7FFFFFFF;
+    IS(evener_balancer_size(&limits, &size), EVENER_OK);
+    limits.drain_timeout = 0x80000000; /* would lie in the past */
+    IS(evener_balancer_size(&limits, &size), EVENER_BAD_ARGUMENT);
 }
 
 /* A program compiled against a later header passes a larger structure: fine while what is unknown here is zero. */
@@ -214,6 +219,8 @@ static void bad_orders(void) {
     policy.struct_size = 8;
     IS(evener_controller_set_policy(controller, &policy), EVENER_BAD_SIZE);
     IS(evener_controller_set_policy(controller, NULL), EVENER_NULL_POINTER);
+    IS(evener_controller_set_drain_timeout(controller, 0x7FFFFFFF), EVENER_OK);
+    IS(evener_controller_set_drain_timeout(controller, 0x80000000), EVENER_BAD_ARGUMENT);
     finish_all();
 }
 
@@ -273,6 +280,37 @@ static void stale_tickets(void) {
     IS(evener_counters_read(balancer, handle, &counters), EVENER_OK);
     CHECK(counters.ok == 1 && counters.in_flight == 0);
     finish_all();
+}
+
+/* Two balancers that have a call each, in the same slot of the same generation: only its own one ends it. */
+static void tickets_of_another_balancer(void) {
+    static evener_cursor cursor;
+    evener_limits limits = limits_of(1);
+    evener_ticket here = {0}, there = {0};
+    evener_counters counters;
+    size_t size = 0;
+    IS(evener_balancer_size(&limits, &size), EVENER_OK);
+    CHECK(2 * size <= length);
+    IS(evener_balancer_init(memory, size, &limits, &balancer, &controller), EVENER_OK);
+    evener_handle handle = ready_one(1);
+    evener_balancer *first_balancer = balancer;
+    evener_controller *first_controller = controller;
+    IS(evener_start(balancer, &cursor, 0, &here, NULL), EVENER_OK);
+    for (size_t i = size; i < 2 * size; i++) ((char *)memory)[i] = 0;
+    IS(evener_balancer_init((char *)memory + size, size, &limits, &balancer, &controller), EVENER_OK);
+    ready_one(2);
+    IS(evener_start(balancer, &cursor, 0, &there, NULL), EVENER_OK);
+    CHECK(here.slot == there.slot && here.generation == there.generation);
+
+    IS(evener_finish(first_balancer, &there, EVENER_OUTCOME_SUCCESS, 1, NULL), EVENER_STALE);
+    IS(evener_counters_read(first_balancer, handle, &counters), EVENER_OK);
+    CHECK(counters.in_flight == 1 && counters.ok == 0);
+    IS(evener_finish(balancer, &there, EVENER_OUTCOME_SUCCESS, 1, NULL), EVENER_OK);
+    IS(evener_finish(first_balancer, &here, EVENER_OUTCOME_SUCCESS, 1, NULL), EVENER_OK);
+
+    IS(evener_balancer_fini(balancer, first_controller), EVENER_BAD_ARGUMENT);
+    finish_all();
+    IS(evener_balancer_fini(first_balancer, first_controller), EVENER_OK);
 }
 
 /* Tickets keep a removed endpoint; its handle is of no use any more, its ticket is. */
@@ -335,6 +373,8 @@ static void identities_and_messages(void) {
     for (int i = 2; i < 17; i++) addresses[i] = "c:3", lengths[i] = 3;
     IS(evener_endpoint_id(key, addresses, lengths, 16, two), EVENER_OK);
     IS(evener_endpoint_id(key, addresses, lengths, 17, two), EVENER_BAD_ARGUMENT);
+    IS(evener_endpoint_id(key, addresses, lengths, (size_t)-1, two), EVENER_BAD_ARGUMENT);
+    IS(evener_endpoint_id(key, addresses, lengths, (size_t)-1 / sizeof(size_t), two), EVENER_BAD_ARGUMENT);
     IS(evener_endpoint_id(NULL, addresses, lengths, 1, two), EVENER_NULL_POINTER);
     IS(evener_endpoint_id(key, NULL, lengths, 1, two), EVENER_NULL_POINTER);
     addresses[0] = NULL;
@@ -360,6 +400,7 @@ unsigned abuse_run(void *given, size_t given_length, void (*output)(const char *
     bad_orders();
     stale_handles();
     stale_tickets();
+    tickets_of_another_balancer();
     removed_endpoints();
     limits_and_cursors();
     identities_and_messages();
