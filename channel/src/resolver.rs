@@ -32,6 +32,19 @@ struct Queue {
     stop: bool,
 }
 
+impl Queue {
+    /// Jobs of channels that are closed or gone are dropped unrun: each could take the system's resolver
+    /// many seconds, for nobody.
+    fn next_wanted(&mut self) -> Option<Job> {
+        while let Some(job) = self.jobs.pop_front() {
+            if job.engine.upgrade().is_some_and(|engine| !engine.shared.is_closed()) {
+                return Some(job);
+            }
+        }
+        None
+    }
+}
+
 /// The thread's owner.
 #[derive(Debug)]
 pub(crate) struct Resolver {
@@ -109,10 +122,37 @@ fn next(desk: &Desk) -> Option<Job> {
         if queue.stop {
             return None;
         }
-        if let Some(job) = queue.jobs.pop_front() {
+        if let Some(job) = queue.next_wanted() {
             queue.busy = true;
             return Some(job);
         }
         queue = desk.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::channel::set_up;
+    use crate::options::ChannelOptions;
+    use crate::signal::Signal;
+
+    fn engine() -> Arc<Engine> {
+        let setup = set_up("static:///127.0.0.1:1", ChannelOptions::default()).expect("valid");
+        Arc::new(Engine::new(setup, Arc::new(Signal::new().expect("descriptors")), Instant::now()))
+    }
+
+    #[test]
+    fn nothing_is_looked_up_for_channels_that_are_closed_or_gone() {
+        let lookup = Arc::new(Lookup::file("user-service".to_owned(), "no-such-file".into()));
+        let (open, closed) = (engine(), engine());
+        closed.close();
+        let mut queue = Queue::default();
+        for engine in [Weak::new(), Arc::downgrade(&closed), Arc::downgrade(&open)] {
+            queue.jobs.push_back(Job { engine, lookup: Arc::clone(&lookup) });
+        }
+        let wanted = queue.next_wanted().and_then(|job| job.engine.upgrade());
+        assert!(wanted.is_some_and(|engine| Arc::ptr_eq(&engine, &open)));
+        assert!(queue.next_wanted().is_none());
     }
 }
