@@ -29,9 +29,9 @@ impl Clock {
     }
 }
 
-/// A span in ticks, cut to [`LONGEST`].
+/// A span in ticks, cut to [`LONGEST`] and rounded up: only a span of zero is zero ticks.
 pub(crate) fn ticks(span: Duration) -> u32 {
-    span.min(LONGEST).as_micros() as u32
+    span.min(LONGEST).as_nanos().div_ceil(1_000) as u32
 }
 
 /// A span in ticks as the [`Duration`] it stands for.
@@ -67,6 +67,7 @@ mod tests {
         assert_eq!(ticks(Duration::from_secs(3)), 3_000_000);
         assert_eq!(ticks(Duration::MAX), ticks(LONGEST));
         assert!(ticks(LONGEST) < 1 << 31);
+        assert_eq!((ticks(Duration::ZERO), ticks(Duration::from_nanos(1))), (0, 1));
         assert_eq!(span(ticks(Duration::from_millis(7))), Duration::from_millis(7));
     }
 }
