@@ -7,9 +7,8 @@ use evener_core::{Connectivity, Health};
 use evener_discovery::{Endpoint, StaticTarget, Target};
 
 use crate::calls::{CallReport, CallTicket, StartCall};
-use crate::clock;
 use crate::config::{ConfigError, Parsed, ServiceConfig, Warning};
-use crate::control::{ControlSetup, Setup, check};
+use crate::control::{ControlSetup, Setup};
 use crate::describe::EndpointStats;
 use crate::dice::Dice;
 use crate::driver::Driver;
@@ -17,6 +16,7 @@ use crate::engine::Engine;
 use crate::lookup::Lookup;
 use crate::options::{ChannelOptions, OpenError, UpdateError};
 use crate::resolution::Resolution;
+use crate::subchannels::check;
 
 /// A target's endpoints, balanced. See the crate's documentation for how one is driven.
 ///
@@ -65,12 +65,11 @@ impl Channel {
         options: ChannelOptions,
         token: u64,
     ) -> Result<Self, OpenError> {
-        if driver.is_shut_down() {
-            return Err(OpenError::ShutDown);
-        }
         let setup = set_up(target, options)?;
         let engine = Arc::new(Engine::new(setup, driver.signal(), Instant::now()));
-        driver.watch(Arc::clone(&engine), token);
+        if !driver.watch(Arc::clone(&engine), token) {
+            return Err(OpenError::ShutDown);
+        }
         Ok(Self { inner: Arc::new(Inner { engine }) })
     }
 
@@ -218,12 +217,12 @@ pub(crate) fn set_up(target: &str, options: ChannelOptions) -> Result<Setup, Ope
         Some(json) => ServiceConfig::parse(json).map_err(OpenError::Config)?,
         None => Parsed { config: ServiceConfig::default(), warnings: Vec::new() },
     };
-    if let Some(list) = &options.endpoints {
-        check(list).map_err(OpenError::Endpoints)?;
-    }
     let parsed = parse_target(target, &options)?;
     let authority = options.default_authority.clone().or_else(|| parsed.as_ref().map(Target::authority));
     let (list, lookup) = source(parsed, &options);
+    if let Some(list) = &list {
+        check(list).map_err(OpenError::Endpoints)?;
+    }
     let mut dice = Dice::new(options.seed);
     let schedule = lookup.as_ref().map(|lookup| lookup.schedule(&options));
     let resolution = Resolution::new(schedule, Dice::new(Some(dice.roll())));
@@ -270,9 +269,4 @@ fn source(target: Option<Target>, options: &ChannelOptions) -> (Option<Vec<Endpo
 fn named(name: &str, options: &ChannelOptions) -> Vec<Endpoint> {
     let list = options.named_lists.as_ref().and_then(|lists| lists.get(name));
     list.unwrap_or_default().to_vec()
-}
-
-/// The least refresh interval, so that a zero does not ask without pause.
-pub(crate) fn at_least_a_second(interval: Duration) -> Duration {
-    interval.clamp(Duration::from_secs(1), clock::LONGEST)
 }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use evener_core::{
-    Action as Core, Connectivity, Endpoint as Member, Health, Options, Policy, UpdateError as Full,
+    Action as Core, Connectivity, Endpoint as Member, FailReason, Health, Options, Policy,
+    UpdateError as Full,
 };
 use evener_discovery::Endpoint;
 
@@ -25,13 +26,16 @@ use crate::event::{Action, Level};
 use crate::lookup::{Answer, Lookup};
 use crate::options::UpdateError;
 use crate::resolution::Resolution;
-use crate::subchannels::{Phase, Refusal, Subchannels};
+use crate::subchannels::{Phase, Subchannels, check};
 
 /// Counters are added to the totals at least this often; they wrap after 2³² calls.
 const COUNT_EVERY: Duration = Duration::from_secs(600);
 /// While endpoints drain, poll at least this often: a call that had begun at a leaving endpoint and was
 /// undone can be the last one out, and has no way to say so.
 const DRAIN_CHECK: Duration = Duration::from_secs(1);
+
+/// Messages that wait for a poll at most.
+const MAX_LOG: usize = 256;
 
 /// All an engine needs to know to begin.
 #[derive(Debug)]
@@ -93,8 +97,10 @@ pub(crate) struct Control {
     log: Vec<(Level, String)>,
     last_failure: String,
     last_finding: String,
-    /// Kept until an endpoint or the list changes.
-    pub(crate) reasons: Option<Arc<str>>,
+    /// Why the last answer of a lookup was not taken over, where that will not change by waiting.
+    pub(crate) unusable: Option<UpdateError>,
+    /// Why calls fail now, as told to the first that asked. Kept until an endpoint or the list changes.
+    pub(crate) reasons: Option<(Option<FailReason>, Arc<str>)>,
 }
 
 impl Control {
@@ -126,6 +132,7 @@ impl Control {
             log: Vec::new(),
             last_failure: String::new(),
             last_finding: String::new(),
+            unusable: None,
             reasons: None,
         };
         if setup.drain_timeout > clock::LONGEST {
@@ -140,8 +147,8 @@ impl Control {
         if shared.take_wanted() {
             self.use_it(shared, now);
         }
-        self.look_up(now, out);
         self.act(shared, now, out);
+        self.look_up(now, out);
         self.publish(shared, out);
         self.count_now_and_then(shared, now);
         out.extend(self.log.drain(..).map(|(level, text)| Output::Event(Action::Log { level, text })));
@@ -178,6 +185,7 @@ impl Control {
 
     /// Takes every action of every block. Room may let a waiting list in, which brings new ones.
     fn act(&mut self, shared: &Shared, now: Instant, out: &mut Vec<Output>) {
+        self.count_leaving(shared);
         let tick = shared.clock.tick(now);
         loop {
             let mut room = std::mem::take(&mut self.room);
@@ -185,7 +193,7 @@ impl Control {
                 while let Some((block, action)) = self.next_action(position, tick) {
                     let current = position + 1 == self.held.len();
                     room |= matches!(action, Core::RoomAgain | Core::Close { .. });
-                    self.carry_out(shared, block, current, action, now, out);
+                    self.carry_out(block, current, action, now, out);
                 }
             }
             if !(room && self.refused && self.retry(shared)) {
@@ -199,20 +207,12 @@ impl Control {
         Some((held.block, held.controller.poll(tick)?))
     }
 
-    fn carry_out(
-        &mut self,
-        shared: &Shared,
-        block: u32,
-        current: bool,
-        action: Core,
-        now: Instant,
-        out: &mut Vec<Output>,
-    ) {
+    fn carry_out(&mut self, block: u32, current: bool, action: Core, now: Instant, out: &mut Vec<Output>) {
         let event = match action {
             Core::Connect { user, .. } if current => self.dial(user as u32),
             Core::Disconnect { user, .. } if current => self.hang_up(user as u32),
             Core::CancelCalls { user, .. } => self.cancel(user as u32),
-            Core::Close { handle, user } => self.close_seat(shared, block, handle, user as u32),
+            Core::Close { user, .. } => self.close_seat(block, user as u32),
             Core::Reresolve if current => {
                 self.resolution.request(now);
                 None
@@ -250,16 +250,8 @@ impl Control {
         Some(Action::CancelCalls { endpoint })
     }
 
-    fn close_seat(
-        &mut self,
-        shared: &Shared,
-        block: u32,
-        handle: evener_core::Handle,
-        endpoint: u32,
-    ) -> Option<Action> {
+    fn close_seat(&mut self, block: u32, endpoint: u32) -> Option<Action> {
         let record = self.subchannels.get_mut(endpoint)?;
-        record.sit(block, handle);
-        record.count(|block, handle| shared.blocks.counters(block, handle));
         if !record.leave(block) {
             return None;
         }
@@ -307,7 +299,9 @@ impl Control {
         match self.held.last() {
             Some(current) => current.controller.connectivity(),
             None if !self.active => Connectivity::Idle,
-            None if self.resolution.error().is_some() => Connectivity::TransientFailure,
+            None if self.unusable.is_some() || self.resolution.error().is_some() => {
+                Connectivity::TransientFailure
+            }
             None => Connectivity::Connecting,
         }
     }
@@ -318,6 +312,16 @@ impl Control {
         }
         self.next_count = (!self.held.is_empty() && !self.subchannels.is_empty()).then(|| now + COUNT_EVERY);
         self.count(shared);
+    }
+
+    /// A slot's counters are gone with its `Close`, and the endpoint may live on in another block.
+    fn count_leaving(&mut self, shared: &Shared) {
+        if self.held.len() < 2 || !self.subchannels.is_draining() {
+            return;
+        }
+        for record in self.subchannels.open_mut().filter(|record| record.phase == Phase::Draining) {
+            record.count(|block, handle| shared.blocks.counters(block, handle));
+        }
     }
 
     /// Brings the totals up to date.
@@ -340,17 +344,28 @@ impl Control {
             return;
         }
         self.moved = true;
+        self.reasons = None;
         match answer {
             Answer::Failed(error) => self.lookup_failed(shared, error, now),
             Answer::Unchanged => self.lookup_succeeded(shared, now),
             Answer::List(list) => {
                 self.lookup_succeeded(shared, now);
                 self.tell_finding(&list);
-                if let Err(error) = self.accept(shared, list) {
-                    self.note(Level::Error, format!("{}: list refused: {error}", shared.target));
-                }
+                self.take_answer(shared, list);
             }
         }
+    }
+
+    /// A list that cannot be used costs nothing but itself. Without any list before it, calls fail.
+    fn take_answer(&mut self, shared: &Shared, list: Vec<Endpoint>) {
+        let unusable = check(&list).err();
+        let result = unusable.map_or_else(|| self.accept(shared, list), Err);
+        if let Err(error) = result
+            && self.unusable != Some(error)
+        {
+            self.note(Level::Error, format!("{}: list refused: {error}", shared.target));
+        }
+        self.unusable = unusable;
     }
 
     fn lookup_succeeded(&mut self, shared: &Shared, now: Instant) {
@@ -368,7 +383,6 @@ impl Control {
             self.last_failure.clone_from(&error);
         }
         self.resolution.failed(now, error);
-        self.reasons = None;
     }
 
     fn tell_finding(&mut self, list: &[Endpoint]) {
@@ -389,6 +403,7 @@ impl Control {
         check(&list)?;
         self.resolution.stop();
         self.lookup = None;
+        self.unusable = None;
         self.moved = true;
         self.accept(shared, list)
     }
@@ -423,10 +438,7 @@ impl Control {
     }
 
     fn take_over(&mut self, shared: &Shared, list: &[Endpoint]) -> Result<(), UpdateError> {
-        let admitted = self.subchannels.admit(list).map_err(|refusal| match refusal {
-            Refusal::TooMany(given) => UpdateError::TooMany { given },
-            Refusal::NoIndex => UpdateError::NoRoom,
-        })?;
+        let admitted = self.subchannels.admit(list)?;
         let members: Vec<Member> =
             admitted.iter().map(|one| blocks::member(one.id, one.index, one.endpoint.weight)).collect();
         if !self.seat(shared, &members) {
@@ -467,7 +479,7 @@ impl Control {
         self.grow(shared, members)
     }
 
-    /// Lays out the next block that is large enough and carries over what is known of its endpoints.
+    /// Lays out the next block that is large enough.
     fn grow(&mut self, shared: &Shared, members: &[Member]) -> bool {
         let Some(block) = blocks::block_for(members.len(), self.held.last().map(|held| held.block)) else {
             return false;
@@ -489,30 +501,27 @@ impl Control {
         let capacity = blocks::capacity(block);
         let text = format!("{}: {} endpoints, room for {capacity}", shared.target, members.len());
         self.note(Level::Info, text);
-        for member in members {
-            let Some(record) = self.subchannels.get(member.user as u32) else {
-                continue;
-            };
-            if let Some(handle) = controller.handle(member.id) {
-                // The handle is new: it cannot be stale.
-                let _ = controller.set_connectivity(handle, record.state);
-                let _ = controller.set_health(handle, record.health);
-            }
-        }
         self.held.push(Held { block, controller });
         self.promote = Some(block);
         true
     }
 
-    /// Notes which slot of the current block each endpoint lives in.
+    /// Notes which slot of the current block each endpoint lives in. A slot that is new there is told what
+    /// is known of its endpoint: the block may be new, or the endpoint back, with a connection that only
+    /// calls in an older block have kept.
     fn take_seats(&mut self, members: &[Member]) {
-        let Some(Held { block, controller }) = self.held.last() else {
+        let Some(Held { block, controller }) = self.held.last_mut() else {
             return;
         };
         for member in members {
             let record = self.subchannels.get_mut(member.user as u32);
-            if let (Some(record), Some(handle)) = (record, controller.handle(member.id)) {
-                record.sit(*block, handle);
+            let (Some(record), Some(handle)) = (record, controller.handle(member.id)) else {
+                continue;
+            };
+            if record.sit(*block, handle) {
+                // The handle was asked for just now: it cannot be stale.
+                let _ = controller.set_connectivity(handle, record.state);
+                let _ = controller.set_health(handle, record.health);
             }
         }
     }
@@ -528,7 +537,7 @@ impl Control {
             };
             let kept: Vec<Member> = members.iter().filter(sits).copied().collect();
             if let Err(error) = controller.update(&kept) {
-                self.log.push((Level::Error, format!("an older block refused a shorter list: {error}")));
+                note(&mut self.log, Level::Error, format!("an older block refused a shorter list: {error}"));
             }
         }
     }
@@ -541,6 +550,9 @@ impl Control {
         json: &str,
         warnings: &[Warning],
     ) {
+        if shared.is_closed() {
+            return;
+        }
         self.policy = config.policy;
         self.config_text = Some(json.to_owned());
         shared.config.store(Arc::new(config));
@@ -570,6 +582,7 @@ impl Control {
             return false;
         };
         record.health = health;
+        self.reasons = None;
         self.mirror(endpoint, |controller, handle| {
             let _ = controller.set_health(handle, health);
         });
@@ -610,7 +623,7 @@ impl Control {
         self.pending = None;
         self.refused = false;
         self.promote = None;
-        if self.take_over(shared, &[]).is_err() {
+        if !self.held.is_empty() && self.take_over(shared, &[]).is_err() {
             self.note(Level::Error, format!("{}: endpoints cannot be closed", shared.target));
         }
         shared.set_state(Connectivity::Shutdown);
@@ -637,14 +650,15 @@ impl Control {
     }
 
     fn note(&mut self, level: Level, text: String) {
-        self.log.push((level, text));
+        note(&mut self.log, level, text);
     }
 }
 
-/// An endpoint without an address cannot be dialled, and has no identity.
-pub(crate) fn check(list: &[Endpoint]) -> Result<(), UpdateError> {
-    match list.iter().position(|endpoint| endpoint.addresses.is_empty()) {
-        Some(position) => Err(UpdateError::NoAddress { position }),
-        None => Ok(()),
+/// Keeps a message for the next poll. Where nobody polls, the first ones are worth the most.
+fn note(log: &mut Vec<(Level, String)>, level: Level, text: String) {
+    if log.len() < MAX_LOG {
+        log.push((level, text));
+    } else if let Some(last) = log.last_mut() {
+        *last = (Level::Warning, "further messages were dropped: nobody fetched them".to_owned());
     }
 }

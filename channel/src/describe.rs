@@ -72,60 +72,68 @@ impl Control {
         json!({
             "source": self.lookup.as_ref().map_or("list", |lookup| lookup.kind()),
             "age_seconds": self.resolution.answered().map(seconds),
-            "error": self.resolution.error(),
+            "error": self.resolution.error().map(str::to_owned).or_else(|| Some(self.unusable?.to_string())),
             "waits_for_room": self.refused,
         })
     }
 
     /// Why calls fail now. `None` stands for a name that was never resolved.
     pub(crate) fn failure(&mut self, shared: &Shared, reason: Option<FailReason>) -> String {
-        if reason == Some(FailReason::AllFailing) {
-            if let Some(reasons) = &self.reasons {
-                return reasons.to_string();
-            }
-            let text = self.all_failing();
-            self.reasons = Some(text.as_str().into());
-            return text;
+        if let Some((known, text)) = &self.reasons
+            && *known == reason
+        {
+            return text.to_string();
         }
-        let text = match reason {
-            Some(FailReason::NotServing) => self.not_serving(),
-            Some(_) => format!("no endpoints: the list of {} is empty", shared.target),
-            None => format!("name resolution failed for {}", shared.target),
-        };
-        clip(&(text + &self.lookup_error()), MAX_FAILURE)
+        let text = self.failure_now(shared, reason);
+        self.reasons = Some((reason, text.as_str().into()));
+        text
     }
 
-    fn lookup_error(&self) -> String {
-        self.resolution.error().map(|error| format!(": {error}")).unwrap_or_default()
+    fn failure_now(&self, shared: &Shared, reason: Option<FailReason>) -> String {
+        let text = match reason {
+            Some(FailReason::AllFailing) => self.all_failing(),
+            Some(FailReason::NotServing) => self.not_serving(),
+            Some(_) => format!("no endpoints: the list of {} is empty", shared.target),
+            None => format!("name resolution failed for {}", shared.target) + &self.refusal(),
+        };
+        let between = if reason == Some(FailReason::AllFailing) { "; " } else { ": " };
+        let lookup = self.resolution.error().map(|error| format!("{between}{error}"));
+        clip(&(text + &lookup.unwrap_or_default()), MAX_FAILURE)
+    }
+
+    fn refusal(&self) -> String {
+        self.unusable.map(|error| format!(": {error}")).unwrap_or_default()
     }
 
     fn all_failing(&self) -> String {
         let live = self.subchannels.open().filter(|(_, record)| record.phase == Phase::Live);
         let failing = live.map(|(_, record)| {
-            let reason = if record.last_error.is_empty() { "no reason given" } else { &record.last_error };
-            format!("{}: {reason}", record.addresses())
+            move || {
+                let reason = Some(&record.last_error).filter(|error| !error.is_empty());
+                format!("{}: {}", record.addresses(), reason.map_or("no reason given", String::as_str))
+            }
         });
-        let text = join("failed to connect to all addresses", failing);
-        clip(
-            &(text + &self.resolution.error().map(|error| format!("; {error}")).unwrap_or_default()),
-            MAX_FAILURE,
-        )
+        join("failed to connect to all addresses", failing)
     }
 
     fn not_serving(&self) -> String {
         let serves_not =
             |record: &Subchannel| record.phase == Phase::Live && record.health == Health::NotServing;
         let idle = self.subchannels.open().filter(|(_, record)| serves_not(record));
-        join("all connected endpoints report NOT_SERVING", idle.map(|(_, record)| record.addresses()))
+        join("all connected endpoints report NOT_SERVING", idle.map(|(_, record)| || record.addresses()))
     }
 }
 
 /// `head; item; item; and 5 more`, not much longer than a failure may be.
-fn join(head: &str, items: impl Iterator<Item = String>) -> String {
+///
+/// The first item that does not fit ends the list: of thousands no more are written out than are shown.
+fn join(head: &str, items: impl Iterator<Item = impl FnOnce() -> String>) -> String {
     let mut text = head.to_owned();
-    let mut left = 0;
+    let (mut left, mut full) = (0, false);
     for item in items {
-        if text.len() + item.len() > MAX_FAILURE - 100 {
+        let item = if full { String::new() } else { clip(&item(), MAX_FAILURE / 2) };
+        full |= text.len() + item.len() > MAX_FAILURE - 100;
+        if full {
             left += 1;
             continue;
         }

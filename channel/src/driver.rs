@@ -128,10 +128,18 @@ impl Driver {
         Arc::clone(&self.inner.signal)
     }
 
-    /// Polls the engine from now on, until it is closed and its last endpoint, too.
-    pub(crate) fn watch(&self, engine: Arc<Engine>, token: u64) {
-        lock(&self.inner.desk).channels.push(Watched { engine, token, deadline: None });
+    /// Polls the engine from now on, until it is closed and its last endpoint, too. False once the
+    /// driver is shut down: nobody would ever poll or close the engine.
+    pub(crate) fn watch(&self, engine: Arc<Engine>, token: u64) -> bool {
+        let mut desk = lock(&self.inner.desk);
+        // Looked at behind the lock that a shutdown takes the channels from, after it has said so.
+        if self.is_shut_down() {
+            return false;
+        }
+        desk.channels.push(Watched { engine, token, deadline: None });
+        drop(desk);
         self.inner.signal.raise();
+        true
     }
 }
 
@@ -201,5 +209,23 @@ impl Desk {
             }
             !watched.engine.is_finished()
         });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::channel::set_up;
+    use crate::options::ChannelOptions;
+
+    #[test]
+    fn a_channel_opened_while_the_driver_shuts_down_is_refused() {
+        let driver = Driver::new().expect("descriptors");
+        let setup = set_up("static:///127.0.0.1:1", ChannelOptions::default()).expect("valid");
+        let engine = Arc::new(Engine::new(setup, driver.signal(), Instant::now()));
+        // The order of the race: the shutdown comes between the making of the engine and its watching.
+        driver.shutdown();
+        assert!(!driver.watch(Arc::clone(&engine), 0), "or its calls would wait for ever");
+        assert_eq!(Arc::strong_count(&engine), 1);
     }
 }

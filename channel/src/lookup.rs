@@ -6,13 +6,15 @@ use std::time::Duration;
 use evener_discovery::target::DnsTarget;
 use evener_discovery::{Endpoint, ListFile, Refresh, system_dns};
 
-use crate::channel::at_least_a_second;
+use crate::clock;
 use crate::options::ChannelOptions;
 use crate::resolution::Schedule;
 use crate::sync::{Mutex, lock};
 
 /// How often a file is looked at.
 const FILE_REFRESH: Duration = Duration::from_secs(1);
+/// The least refresh interval, so that a zero does not ask without pause.
+const DNS_MIN_REFRESH: Duration = Duration::from_secs(1);
 /// The longest pause after failed DNS lookups, as in gRPC.
 const DNS_MAX_BACKOFF: Duration = Duration::from_secs(120);
 
@@ -61,8 +63,8 @@ impl Lookup {
     pub(crate) fn schedule(&self, options: &ChannelOptions) -> Schedule {
         match self {
             Self::Dns(_) => Schedule {
-                refresh: Some(at_least_a_second(options.dns_refresh)),
-                min_interval: options.dns_min_interval,
+                refresh: Some(options.dns_refresh.clamp(DNS_MIN_REFRESH, clock::LONGEST)),
+                min_interval: options.dns_min_interval.min(clock::LONGEST),
                 jitter_percent: 10,
                 max_backoff: DNS_MAX_BACKOFF,
             },

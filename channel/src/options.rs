@@ -18,15 +18,17 @@ pub struct ChannelOptions {
     pub service_config: Option<String>,
     /// The lists that `static:///NAME` may name.
     pub named_lists: Option<NamedLists>,
-    /// A JSON file of such lists. It is read again when it changes, looked at once a second, and comes
-    /// before `named_lists`.
+    /// A JSON file of such lists. It is read again when it changes, looked at once a second. Where it is
+    /// given `named_lists` is not asked.
     pub static_file: Option<PathBuf>,
     /// How long calls may go on at an endpoint that was removed, before they are to be cancelled.
     /// 30 s; zero is for ever, and more than 30 minutes count as 30 minutes.
     pub drain_timeout: Duration,
-    /// From one DNS answer to the next lookup: 30 s, varied by 10 %. At least one second.
+    /// From one DNS answer to the next lookup: 30 s, varied by 10 %. At least one second, at most 30
+    /// minutes.
     pub dns_refresh: Duration,
-    /// The least time from a DNS answer to a lookup that a failed connection asks for: 5 s.
+    /// The least time from a DNS answer to a lookup that a failed connection asks for: 5 s. At most 30
+    /// minutes.
     pub dns_min_interval: Duration,
     /// Makes the order of picks, shuffles and jitter repeatable. `None` is a random seed.
     pub seed: Option<u64>,

@@ -6,6 +6,7 @@ use evener_core::{Connectivity, Counters, EndpointId, Handle, Health};
 use evener_discovery::Endpoint;
 
 use crate::blocks::LARGEST;
+use crate::options::UpdateError;
 
 /// Indices in use at most: a full set, and as many that still drain or wait to be acknowledged.
 pub(crate) const MAX_RECORDS: usize = 131_072;
@@ -93,11 +94,13 @@ impl Subchannel {
         self.state = state;
     }
 
-    pub(crate) fn sit(&mut self, block: u32, handle: Handle) {
-        match self.seats.iter_mut().find(|seat| seat.block == block) {
-            Some(seat) => seat.handle = handle,
-            None => self.seats.push(Seat { block, handle, counted: Counters::default(), in_flight: 0 }),
+    /// Takes a seat in a block. Returns whether it is a new one, whose slot has been told nothing yet.
+    pub(crate) fn sit(&mut self, block: u32, handle: Handle) -> bool {
+        let new = !self.sits_in(block);
+        if new {
+            self.seats.push(Seat { block, handle, counted: Counters::default(), in_flight: 0 });
         }
+        new
     }
 
     pub(crate) fn sits_in(&self, block: u32) -> bool {
@@ -152,15 +155,6 @@ pub(crate) struct Admitted {
     added: bool,
 }
 
-/// Why a list cannot be taken over at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// More endpoints than the core can hold.
-    TooMany(usize),
-    /// Too many removed endpoints still drain, or the transport does not acknowledge `Close`.
-    NoIndex,
-}
-
 /// The endpoints of one channel by index and by identity.
 #[derive(Debug)]
 pub(crate) struct Subchannels {
@@ -172,6 +166,23 @@ pub(crate) struct Subchannels {
     draining: usize,
 }
 
+/// An endpoint without an address cannot be dialled, and has no identity; and a list may have more
+/// different endpoints than the core can hold. Such lists are refused before anything else happens.
+pub(crate) fn check(list: &[Endpoint]) -> Result<(), UpdateError> {
+    if let Some(position) = list.iter().position(|endpoint| endpoint.addresses.is_empty()) {
+        return Err(UpdateError::NoAddress { position });
+    }
+    if list.len() <= LARGEST as usize {
+        return Ok(());
+    }
+    // Any key will do to tell them apart.
+    let different: HashSet<EndpointId> = list.iter().map(|endpoint| endpoint.id([0; 2])).collect();
+    match different.len() {
+        given if given > LARGEST as usize => Err(UpdateError::TooMany { given }),
+        _ => Ok(()),
+    }
+}
+
 impl Subchannels {
     /// `key` makes identities unpredictable to whoever chooses addresses.
     pub(crate) fn new(key: [u64; 2]) -> Self {
@@ -180,19 +191,19 @@ impl Subchannels {
 
     /// Gives each endpoint of a list its index; of endpoints with the same addresses the first one
     /// counts. Follow it by [`Subchannels::settle`], or by [`Subchannels::withdraw`].
-    pub(crate) fn admit(&mut self, list: &[Endpoint]) -> Result<Vec<Admitted>, Refusal> {
+    ///
+    /// There may be no indices for it: too many removed endpoints still drain, or the transport does not
+    /// acknowledge `Close`. The list is one that [`check`] let pass.
+    pub(crate) fn admit(&mut self, list: &[Endpoint]) -> Result<Vec<Admitted>, UpdateError> {
         let mut seen = HashSet::new();
         let unique: Vec<(EndpointId, &Endpoint)> = list
             .iter()
             .map(|endpoint| (endpoint.id(self.key), endpoint))
             .filter(|(id, _)| seen.insert(*id))
             .collect();
-        if unique.len() > LARGEST as usize {
-            return Err(Refusal::TooMany(unique.len()));
-        }
         let new = unique.iter().filter(|(id, _)| !self.by_id.contains_key(id)).count();
         if new > self.free.len() + (MAX_RECORDS - self.records.len()) {
-            return Err(Refusal::NoIndex);
+            return Err(UpdateError::NoRoom);
         }
         self.round += 1;
         Ok(unique.into_iter().map(|(id, endpoint)| self.admit_one(id, endpoint)).collect())
@@ -369,13 +380,12 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_core_can_hold_is_refused_before_anything_changes() {
-        let mut subchannels = Subchannels::new([1, 2]);
+    fn more_than_the_core_can_hold_is_refused() {
         let address =
             |n: u32| std::net::SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 1 + (n >> 16) as u16));
         let list: Vec<Endpoint> = (0..=LARGEST).map(|n| Endpoint::new(vec![address(n).into()])).collect();
-        assert!(matches!(subchannels.admit(&list), Err(Refusal::TooMany(65_535))));
-        assert!(subchannels.is_empty());
+        assert_eq!(check(&list), Err(UpdateError::TooMany { given: 65_535 }));
+        assert_eq!(check(&list[1..]), Ok(()));
     }
 
     #[test]

@@ -158,6 +158,40 @@ fn a_closed_channel_cancels_and_wakes() {
 }
 
 #[test]
+fn a_closed_channel_takes_no_config_and_keeps_no_log() {
+    let mut transport = FakeTransport::over(&[1]);
+    transport.engine.close();
+    transport.poll();
+    assert!(transport.engine.is_finished());
+    let config = r#"{"loadBalancingPolicy": "pick_first", "healthCheckConfig": {"serviceName": "a"}}"#;
+    let warnings = transport.engine.set_service_config(config).expect("valid");
+    assert_eq!(warnings.len(), 1);
+    assert!(transport.engine.is_finished(), "nobody would fetch what is logged now");
+}
+
+#[test]
+fn a_log_that_nobody_fetches_is_bounded() {
+    let mut transport = FakeTransport::over(&[1]);
+    transport.poll();
+    for port in 2..1_000 {
+        transport.update(&[port]);
+    }
+    transport.poll();
+    assert!(transport.logs.len() <= 300, "{}", transport.logs.len());
+    assert!(transport.logs.iter().any(|(_, text)| text.contains("were dropped")));
+}
+
+#[test]
+fn a_channel_that_was_never_used_closes_without_a_trace() {
+    let options = ChannelOptions { endpoints: Some(list(&[1])), ..ChannelOptions::default() };
+    let mut transport = FakeTransport::open("test-service", options);
+    transport.engine.close();
+    assert_eq!(transport.poll(), [Action::StateChanged(Connectivity::Shutdown)]);
+    assert_eq!(transport.engine.describe(transport.now)["blocks"], 0);
+    assert!(transport.engine.is_finished());
+}
+
+#[test]
 fn closing_waits_for_the_calls_that_run() {
     let mut transport = FakeTransport::over(&[1, 2]);
     transport.connect_all();

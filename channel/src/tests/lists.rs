@@ -1,7 +1,7 @@
 //! Lists that change: removal, drain, return, growth.
 
 use super::*;
-use crate::options::UpdateError;
+use crate::options::{OpenError, UpdateError};
 
 fn ports(from: u16, count: u16) -> Vec<u16> {
     (from..from + count).collect()
@@ -159,6 +159,24 @@ fn an_endpoint_with_calls_in_two_blocks_closes_once_and_last() {
 }
 
 #[test]
+fn an_endpoint_that_returns_while_only_an_outgrown_block_has_its_call_is_picked_again() {
+    let mut transport = FakeTransport::over(&ports(1, 2));
+    transport.connect_all();
+    let old = one_each(&transport, 2);
+    transport.update(&ports(1, 40));
+    transport.connect_all();
+    one_each(&transport, 40).into_iter().for_each(|ticket| transport.finish(ticket));
+    transport.update(&ports(2, 39));
+    assert_eq!(closes(&transport.poll()), NOBODY, "a call from before the growth runs at it");
+    transport.update(&ports(1, 40));
+    assert_eq!(connects(&transport.poll()), NOBODY, "its connection was kept");
+    one_each(&transport, 40).into_iter().for_each(|ticket| transport.finish(ticket));
+    old.into_iter().for_each(|ticket| transport.finish(ticket));
+    let stats = transport.engine.stats();
+    assert_eq!((stats[0].ok, stats[0].in_flight), (3, 0), "no block's counts are lost");
+}
+
+#[test]
 fn what_an_outgrown_block_answers_counts_no_more() {
     let mut transport = FakeTransport::over(&[]);
     transport.poll();
@@ -242,6 +260,74 @@ fn endpoints_without_addresses_and_sets_too_large_are_refused() {
     assert_eq!(refused, Err(UpdateError::TooMany { given: 65_535 }));
     transport.poll();
     transport.finish(transport.started());
+}
+
+#[test]
+fn a_first_list_that_is_too_large_fails_calls_instead_of_letting_them_wait() {
+    let options = ChannelOptions { endpoints: Some(many(0, 65_535)), ..ChannelOptions::default() };
+    let refused = set_up("test-service", options);
+    assert!(matches!(refused, Err(OpenError::Endpoints(UpdateError::TooMany { given: 65_535 }))));
+
+    let mut lists = evener_discovery::NamedLists::new();
+    lists.insert("nowhere", vec![Endpoint::new(Vec::new())]);
+    let options = ChannelOptions { named_lists: Some(lists), ..ChannelOptions::default() };
+    let refused = set_up("static:///nowhere", options);
+    assert!(matches!(refused, Err(OpenError::Endpoints(UpdateError::NoAddress { position: 0 }))));
+
+    let mut transport =
+        FakeTransport::open("dns:///user-service.example.com:8080", ChannelOptions::default());
+    transport.engine.state(true);
+    transport.poll();
+    for answer in [Answer::List(many(0, 65_535)), Answer::Unchanged] {
+        transport.resolved(answer);
+        transport.poll();
+        assert_eq!(transport.state(), Connectivity::TransientFailure);
+        assert!(transport.failed().contains("65535 endpoints are more than a channel can hold"));
+        transport.pass(40 * SECOND);
+    }
+    transport.resolved(Answer::List(list(&[1])));
+    transport.connect_all();
+    transport.finish(transport.started());
+}
+
+#[test]
+fn a_list_that_is_refused_changes_nothing() {
+    let mut transport =
+        FakeTransport::open("dns:///user-service.example.com:8080", ChannelOptions::default());
+    let too_many = || transport.engine.update_endpoints(many(0, 65_535));
+    assert_eq!(too_many(), Err(UpdateError::TooMany { given: 65_535 }), "before the first use");
+    transport.engine.state(true);
+    assert_eq!(too_many(), Err(UpdateError::TooMany { given: 65_535 }));
+    transport.poll();
+    assert_eq!(transport.lookups.len(), 1, "the name is still looked up");
+    assert_eq!(
+        transport.engine.update_endpoints(many(0, 65_535)),
+        Err(UpdateError::TooMany { given: 65_535 })
+    );
+    transport.resolved(Answer::List(list(&[1])));
+    assert_eq!(transport.connect_all(), [0], "and its answer is still awaited");
+}
+
+#[test]
+fn the_largest_list_may_repeat_itself() {
+    let mut endpoints = many(0, 65_534);
+    endpoints.extend(many(0, 10));
+    let options = ChannelOptions { endpoints: Some(endpoints), ..ChannelOptions::default() };
+    let mut transport = FakeTransport::open("test-service", options);
+    transport.engine.state(true);
+    assert_eq!(transport.connect_all().len(), 65_534);
+    transport.finish(transport.started());
+}
+
+#[test]
+fn the_shortest_drain_timeout_is_no_endless_one() {
+    let options = ChannelOptions { drain_timeout: Duration::from_nanos(1), ..ChannelOptions::default() };
+    let mut transport = FakeTransport::over_with(&[1], options);
+    transport.connect_all();
+    let ticket = transport.started();
+    transport.update(&[]);
+    assert_eq!(cancels(&transport.pass(SECOND)), [0]);
+    transport.finish(ticket);
 }
 
 #[test]

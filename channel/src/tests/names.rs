@@ -104,6 +104,27 @@ fn a_lost_connection_asks_again_but_not_too_often() {
 }
 
 #[test]
+fn no_interval_is_too_long_or_too_short_to_reckon_with() {
+    for extreme in [Duration::ZERO, Duration::MAX] {
+        let options = ChannelOptions {
+            dns_refresh: extreme,
+            dns_min_interval: extreme,
+            drain_timeout: extreme,
+            ..ChannelOptions::default()
+        };
+        let mut transport = FakeTransport::open("dns:///user-service.example.com:8080", options);
+        transport.engine.state(true);
+        transport.poll();
+        transport.resolved(answer(&[1]));
+        transport.connect_all();
+        transport.fail(0, "connection reset");
+        transport.pass(SECOND);
+        transport.update(&[]);
+        assert_eq!(closes(&transport.pass(3_600 * SECOND)), [0]);
+    }
+}
+
+#[test]
 fn the_applications_list_ends_the_lookups() {
     let mut transport = dns();
     transport.engine.state(true);
