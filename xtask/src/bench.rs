@@ -1,81 +1,78 @@
-//! `cargo xtask bench`: everything measured beside its floors and peers, in one run, as one table: `benches/RESULTS.md`.
+//! `cargo xtask bench`: the figures of the README, measured here; `benches/README.md` says how.
 
-use crate::command::{Run, is_installed};
+use crate::command::Run;
+use crate::packages::{self, program};
+use crate::steps::{native, python};
 use crate::toolchain::cargo;
+use crate::venv::Venv;
 use crate::workspace::Workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "usage: cargo xtask bench [--quick | --criterion [ARGUMENT]...]
+pub const RESULTS: &str = "benches/RESULTS.md";
+/// Enough to see that everything runs; too few to believe.
+const QUICK_ROUNDS: &str = "5";
 
-  (nothing)     measure everything in interleaved rounds and write benches/RESULTS.md; some five minutes, on a quiet machine
-  --quick       the same with few rounds, shown and not written
-  --criterion   criterion's benches instead, one case after the other; arguments are handed to them";
-
-/// Runs what was asked for.
+/// Without an argument: everything, written to `RESULTS.md` and into the README. `--quick`: few rounds, shown only. `--criterion`:
+/// criterion's benches.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
-    let given: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match given.as_slice() {
-        [] => ratios(workspace, &["--output", &shown(&workspace.file("benches/RESULTS.md"))]),
-        ["--quick"] => ratios(workspace, &["--rounds", "15"]),
-        ["--criterion", rest @ ..] => criterion(workspace, rest),
-        _ => Err(USAGE.to_string()),
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => {
+            ratios(workspace, &["--output", &workspace.file(RESULTS).to_string_lossy()])?;
+            crate::steps::readme::quote_results(workspace)
+        }
+        ["--quick"] => ratios(workspace, &["--rounds", QUICK_ROUNDS]),
+        ["--criterion", rest @ ..] => cargo(workspace, "bench")
+            .args(["--package", "evener-benches", "--"])
+            .args(rest)
+            .succeed()
+            .map(|_| ()),
+        _ => Err("usage: cargo xtask bench [--quick | --criterion [ARGUMENT]...]".to_string()),
     }
 }
 
-fn criterion(workspace: &Workspace, arguments: &[&str]) -> Result<(), String> {
-    let bench = cargo(workspace, "bench").args(["--package", "evener-benches", "--bench", "*", "--"]);
-    bench.args(arguments).succeed().map(|_| ())
-}
-
 fn ratios(workspace: &Workspace, arguments: &[&str]) -> Result<(), String> {
-    let packages = ["evener-benches", "evener-ffi", "evener-python", "evener-bench-noop"];
-    let packages = packages.iter().flat_map(|package| ["--package", package]);
-    cargo(workspace, "build").arg("--release").args(packages).succeed()?;
-    let cpp = cpp_program(workspace)?;
-    let modules = python_modules(workspace)?;
-    Run::new(workspace.target("release/ratios"))
-        .env("PYTHONPATH", &modules)
+    packages::ensure(&[Venv::packages(), vec![program("g++", "g++")]].concat())?;
+    let venv = python::environment(workspace)?;
+    let modules = noop(workspace)?;
+    let cpp = cpp(workspace)?;
+    cargo(workspace, "run")
+        .args(["--release", "--package", "evener-benches", "--bin", "ratios", "--"])
+        .args(arguments)
         .arg("--cpp")
         .arg(cpp)
-        .args(["--python", "python3"])
+        .arg("--python")
+        .arg(venv.program("python"))
         .arg(workspace.file("benches/python/bench_pick.py"))
-        .args(arguments)
+        .env("PYTHONPATH", modules)
         .succeed()
         .map(|_| ())
 }
 
-/// The C++ program, linked against the static library.
-fn cpp_program(workspace: &Workspace) -> Result<PathBuf, String> {
-    if !is_installed("c++") {
-        return Err("a C++ compiler is missing: apt install g++".into());
-    }
-    let program = workspace.target_folder("bench")?.join("bench_pick");
-    Run::new("c++")
-        .args(["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
-        .arg(workspace.file("include"))
-        .arg(workspace.file("benches/cpp/bench_pick.cc"))
-        .arg(workspace.target("release/libevener.a"))
-        .args(["-pthread", "-ldl", "-lm", "-o"])
-        .arg(&program)
-        .succeed()?;
-    Ok(program)
+/// The module with the method that does nothing; the folder it can be imported from.
+fn noop(workspace: &Workspace) -> Result<PathBuf, String> {
+    cargo(workspace, "build").args(["--release", "--package", "evener-bench-noop"]).succeed()?;
+    let folder = workspace.target_folder("bench")?;
+    copy(&workspace.target("release/lib_noop.so"), &folder.join("_noop.so"))?;
+    Ok(folder)
 }
 
-/// A folder that Python imports `evener` and `_noop` from, as they were just built: nothing is installed anywhere.
-fn python_modules(workspace: &Workspace) -> Result<PathBuf, String> {
-    let folder = workspace.target_folder("bench/python")?;
-    let package = workspace.target_folder("bench/python/evener")?;
-    copy(&workspace.file("python/evener/__init__.py"), &package.join("__init__.py"))?;
-    copy(&workspace.target("release/lib_native.so"), &package.join("_native.abi3.so"))?;
-    copy(&workspace.target("release/lib_noop.so"), &folder.join("_noop.abi3.so"))?;
-    Ok(folder)
+/// The program that measures picks through the C ABI, linked statically.
+fn cpp(workspace: &Workspace) -> Result<PathBuf, String> {
+    let library = native::build_library(workspace)?.join("libevener.a");
+    let to = workspace.target_folder("bench")?.join("bench_pick");
+    Run::new("g++")
+        .args(["-std=c++17", "-O2", "-DNDEBUG", "-I"])
+        .arg(workspace.file("include"))
+        .arg(workspace.file("benches/cpp/bench_pick.cc"))
+        .arg(library)
+        .args(["-lpthread", "-ldl", "-lm", "-o"])
+        .arg(&to)
+        .succeed()?;
+    Ok(to)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
     fs::copy(from, to).map(|_| ()).map_err(|error| format!("cannot copy {}: {error}", from.display()))
-}
-
-fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }

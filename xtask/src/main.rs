@@ -29,7 +29,7 @@ use workspace::Workspace;
 
 const USAGE: &str = "usage: cargo xtask demo
        cargo xtask test [--only STEP]... [--newest-grpc] [--list]
-       cargo xtask bench [ARGUMENT]...
+       cargo xtask bench [--quick | --criterion [ARGUMENT]...]
        cargo xtask header";
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@ pub mod header;
 mod install;
 pub mod native;
 pub mod python;
-mod readme;
+pub mod readme;
 mod rust;
 mod symbols;
 

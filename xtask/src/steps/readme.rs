@@ -1,5 +1,6 @@
-//! The code in README.md is the code of the examples, which other steps build and run.
+//! The code in README.md is the code of the examples, which other steps build and run; its figures are those that were measured.
 
+use crate::bench::RESULTS;
 use crate::suite::Step;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -7,10 +8,13 @@ use std::fs;
 
 pub const STEP: Step = Step {
     name: "readme",
-    what: "every piece of code in README.md is, word for word, that of the example it names",
+    what: "README.md quotes, word for word, the examples and the measured figures",
     needs: Vec::new,
     run: check,
 };
+
+const FIGURES_BEGIN: &str = "<!-- benches/RESULTS.md -->";
+const FIGURES_END: &str = "<!-- end of benches/RESULTS.md -->";
 
 /// The files whose marked part the README must quote: `<!-- FILE -->`, then a fence.
 const QUOTED: [&str; 4] = [
@@ -33,7 +37,31 @@ fn check(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
             wrong.push(format!("README.md does not quote the marked part of {name} after <!-- {name} -->"));
         }
     }
+    let figures = read(RESULTS)?;
+    if between(&readme).is_some_and(|(_, quoted, _)| quoted.trim() == figures.trim()) {
+        tally.passed += 1;
+    } else {
+        tally.failed += 1;
+        wrong.push(format!("README.md does not quote {RESULTS}"));
+    }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+/// Writes the measured figures into README.md, where it quotes them.
+pub fn quote_results(workspace: &Workspace) -> Result<(), String> {
+    let read =
+        |name: &str| fs::read_to_string(workspace.file(name)).map_err(|error| format!("{name}: {error}"));
+    let (readme, figures) = (read("README.md")?, read(RESULTS)?);
+    let (before, _, after) = between(&readme).ok_or("README.md has no place for the figures")?;
+    let text = format!("{before}\n{}\n{after}", figures.trim());
+    fs::write(workspace.file("README.md"), text).map_err(|error| format!("README.md: {error}"))
+}
+
+/// What stands before, between and after the two comments around the figures; the comments belong to the outer parts.
+fn between(readme: &str) -> Option<(&str, &str, &str)> {
+    let begin = readme.find(FIGURES_BEGIN)? + FIGURES_BEGIN.len();
+    let end = readme.find(FIGURES_END)?;
+    Some((readme.get(..begin)?, readme.get(begin..end)?, readme.get(end..)?))
 }
 
 /// The lines of the fence that follows the comment naming `file`.
@@ -53,6 +81,14 @@ fn marked(source: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_figures_stand_between_two_comments() {
+        let readme = "a <!-- benches/RESULTS.md -->\nb\n<!-- end of benches/RESULTS.md --> c";
+        let (before, quoted, after) = between(readme).unwrap();
+        assert_eq!((quoted.trim(), format!("{before}{quoted}{after}").as_str()), ("b", readme));
+        assert_eq!(between("nothing"), None);
+    }
 
     #[test]
     fn what_is_quoted_and_what_is_marked_are_compared() {
