@@ -8,7 +8,7 @@ use crate::sync::AtomicU32;
 
 /// Memory for one balancer, for hosts that place it in a `static`, on a stack or in a struct.
 ///
-/// `W` must be at least [`words`] of the limits, `N` at least their `endpoints`. Hosts with an
+/// `W` must be at least [`words`](crate::words) of the limits, `N` at least their `endpoints`. Hosts with an
 /// allocator can use a boxed slice of words and of [`Member`]s instead.
 ///
 /// ```

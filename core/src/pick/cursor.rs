@@ -173,7 +173,7 @@ impl sealed::Draws for SharedCursor {
     }
 }
 
-/// The middle way: a thread's own cursor that claims [`CLAIM`] steps of a shared one at a time. Over
+/// The middle way: a thread's own cursor that claims 64 steps of a shared one at a time. Over
 /// all threads the order is exact to within that many steps per thread, at nearly the cost of an own cursor.
 #[derive(Debug)]
 pub struct ClaimedCursor<'a> {
