@@ -1,92 +1,47 @@
-//! Everything of a channel that is behind its mutex: the controllers, the endpoints, the resolution.
-//!
-//! A list is taken over in one place ([`Control::take_over`]) and in one order: admit the endpoints to
-//! indices, give them to the current block's controller (or to a larger block's), tell older blocks,
-//! settle. Picks see it at the next [`Control::poll`], which alone publishes.
-//!
-//! Blocks that a larger one has replaced are told every removal and every state as well, so the same
-//! rules (drain, cancel, close) hold for calls that still run there, and a call that picked from an
-//! old block a moment too late is no worse off. An endpoint closes when it has left all blocks.
+//! Everything of a channel that is behind its mutex: where lists come from, who sits where, and what the
+//! calls are told of it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use evener_core::{
-    Action as Core, Connectivity, Endpoint as Member, FailReason, Health, Options, Policy,
-    UpdateError as Full,
-};
+use evener_core::{Connectivity, FailReason, Health, Options};
 use evener_discovery::Endpoint;
+use serde_json::Value;
 
-use crate::blocks::{self, BlockController};
 use crate::clock;
-use crate::config::{Parsed, ServiceConfig, Warning};
-use crate::dice::Dice;
-use crate::engine::{Output, Shared};
+use crate::config::{ServiceConfig, Warning};
+use crate::describe::{self, Subject};
 use crate::event::{Action, Level};
-use crate::lookup::{Answer, Lookup};
+use crate::failure;
+use crate::log::Log;
+use crate::lookup::Answer;
 use crate::options::UpdateError;
-use crate::resolution::Resolution;
-use crate::subchannels::{Phase, Subchannels, check};
+use crate::output::Output;
+use crate::seating::Seating;
+use crate::setup::ControlSetup;
+use crate::shared::Shared;
+use crate::source::Source;
+use crate::stats::EndpointStats;
+use crate::subchannels::check;
 
 /// Counters are added to the totals at least this often; they wrap after 2³² calls.
 const COUNT_EVERY: Duration = Duration::from_secs(600);
-/// While endpoints drain, poll at least this often: a call that had begun at a leaving endpoint and was
-/// undone can be the last one out, and has no way to say so.
-const DRAIN_CHECK: Duration = Duration::from_secs(1);
-
-/// Messages that wait for a poll at most.
-const MAX_LOG: usize = 256;
-
-/// All an engine needs to know to begin.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    pub(crate) target: String,
-    pub(crate) authority: String,
-    pub(crate) config: Parsed,
-    pub(crate) control: ControlSetup,
-}
-
-/// The part of [`Setup`] that goes behind the mutex.
-#[derive(Debug)]
-pub(crate) struct ControlSetup {
-    /// The endpoints, where they are known from the start.
-    pub(crate) list: Option<Vec<Endpoint>>,
-    /// Where they are looked up otherwise.
-    pub(crate) lookup: Option<Lookup>,
-    pub(crate) resolution: Resolution,
-    pub(crate) config_text: Option<String>,
-    pub(crate) drain_timeout: Duration,
-    pub(crate) dice: Dice,
-}
-
-/// The exclusive side of a block.
-#[derive(Debug)]
-struct Held {
-    block: u32,
-    controller: BlockController,
-}
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Control {
-    /// In the order of their making; the last is the current one.
-    held: Vec<Held>,
-    pub(crate) subchannels: Subchannels,
-    pub(crate) resolution: Resolution,
-    pub(crate) lookup: Option<Arc<Lookup>>,
+    source: Source,
+    seating: Seating,
+    log: Log,
     /// A list that waits for the channel's first use, or for room.
     pending: Option<Vec<Endpoint>>,
     /// Whether the list waits for room.
-    pub(crate) refused: bool,
+    refused: bool,
     /// Whether there may be room: an index was acknowledged.
     room: bool,
     /// A call or the application has used the channel.
     active: bool,
-    policy: Policy,
-    pub(crate) config_text: Option<String>,
-    options: Options,
-    /// The block that becomes current at the end of the next poll.
-    promote: Option<u32>,
+    config_text: Option<String>,
     /// Answers may have changed for a reason that no publication shows.
     moved: bool,
     /// A call waits that is not told yet.
@@ -94,13 +49,8 @@ pub(crate) struct Control {
     published: u32,
     told: Connectivity,
     next_count: Option<Instant>,
-    log: Vec<(Level, String)>,
-    last_failure: String,
-    last_finding: String,
-    /// Why the last answer of a lookup was not taken over, where that will not change by waiting.
-    pub(crate) unusable: Option<UpdateError>,
     /// Why calls fail now, as told to the first that asked. Kept until an endpoint or the list changes.
-    pub(crate) reasons: Option<(Option<FailReason>, Arc<str>)>,
+    reasons: Option<(Option<FailReason>, Arc<str>)>,
 }
 
 impl Control {
@@ -111,32 +61,25 @@ impl Control {
             drain_timeout: clock::ticks(setup.drain_timeout),
             ..Options::default()
         };
+        let key = [dice.roll(), dice.roll()];
         let mut control = Self {
-            held: Vec::new(),
-            subchannels: Subchannels::new([dice.roll(), dice.roll()]),
-            resolution: setup.resolution,
-            lookup: setup.lookup.map(Arc::new),
+            source: Source::new(setup.lookup, setup.resolution),
+            seating: Seating::new(key, shared.config.load().policy, options),
+            log: Log::default(),
             pending: setup.list,
             refused: false,
             room: false,
             active: false,
-            policy: shared.config.load().policy,
             config_text: setup.config_text,
-            options,
-            promote: None,
             moved: false,
             pick_again: false,
             published: 0,
             told: Connectivity::Idle,
             next_count: None,
-            log: Vec::new(),
-            last_failure: String::new(),
-            last_finding: String::new(),
-            unusable: None,
             reasons: None,
         };
         if setup.drain_timeout > clock::LONGEST {
-            control.note(Level::Warning, "drain timeout cut to 30 minutes".to_owned());
+            control.log.note(Level::Warning, "drain timeout cut to 30 minutes".to_owned());
         }
         control.warn(warnings);
         control
@@ -148,11 +91,12 @@ impl Control {
             self.use_it(shared, now);
         }
         self.act(shared, now, out);
-        self.look_up(now, out);
+        out.extend(self.source.ask(now).map(Output::Resolve));
         self.publish(shared, out);
         self.count_now_and_then(shared, now);
-        out.extend(self.log.drain(..).map(|(level, text)| Output::Event(Action::Log { level, text })));
-        self.deadline(shared, now)
+        out.extend(self.log.drain().map(|(level, text)| Output::Event(Action::Log { level, text })));
+        let deadlines = [self.seating.deadline(shared, now), self.source.deadline(), self.next_count];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The first use resolves; a later one connects again, where pick_first went idle.
@@ -160,41 +104,24 @@ impl Control {
         if shared.is_closed() {
             return;
         }
-        if !self.active {
-            self.active = true;
-            self.resolution.begin(now);
-            if let Some(Err(error)) = self.pending.take().map(|list| self.accept(shared, list)) {
-                self.note(Level::Error, format!("{}: list refused: {error}", shared.target));
-            }
-            return;
+        if self.active {
+            return self.seating.leave_idle();
         }
-        if let Some(current) = self.held.last_mut()
-            && current.controller.connectivity() == Connectivity::Idle
-        {
-            current.controller.connect();
+        self.active = true;
+        self.source.begin(now);
+        if let Some(Err(error)) = self.pending.take().map(|list| self.accept(shared, list)) {
+            self.log.note(Level::Error, format!("{}: list refused: {error}", shared.target));
         }
     }
 
-    fn look_up(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if let Some(lookup) = &self.lookup
-            && self.resolution.ask(now)
-        {
-            out.push(Output::Resolve(Arc::clone(lookup)));
-        }
-    }
-
-    /// Takes every action of every block. Room may let a waiting list in, which brings new ones.
+    /// Room may let a waiting list in, which brings new actions.
     fn act(&mut self, shared: &Shared, now: Instant, out: &mut Vec<Output>) {
-        self.count_leaving(shared);
-        let tick = shared.clock.tick(now);
         loop {
             let mut room = std::mem::take(&mut self.room);
-            for position in 0..self.held.len() {
-                while let Some((block, action)) = self.next_action(position, tick) {
-                    let current = position + 1 == self.held.len();
-                    room |= matches!(action, Core::RoomAgain | Core::Close { .. });
-                    self.carry_out(block, current, action, now, out);
-                }
+            let requests = self.seating.act(shared, now, out);
+            room |= requests.room;
+            if requests.reresolve {
+                self.source.request(now);
             }
             if !(room && self.refused && self.retry(shared)) {
                 return;
@@ -202,83 +129,22 @@ impl Control {
         }
     }
 
-    fn next_action(&mut self, position: usize, tick: u32) -> Option<(u32, Core)> {
-        let held = self.held.get_mut(position)?;
-        Some((held.block, held.controller.poll(tick)?))
-    }
-
-    fn carry_out(&mut self, block: u32, current: bool, action: Core, now: Instant, out: &mut Vec<Output>) {
-        let event = match action {
-            Core::Connect { user, .. } if current => self.dial(user as u32),
-            Core::Disconnect { user, .. } if current => self.hang_up(user as u32),
-            Core::CancelCalls { user, .. } => self.cancel(user as u32),
-            Core::Close { user, .. } => self.close_seat(block, user as u32),
-            Core::Reresolve if current => {
-                self.resolution.request(now);
-                None
-            }
-            // The channel's state is read at the end of the poll; older blocks decide nothing any more.
-            _ => None,
-        };
-        out.extend(event.map(Output::Event));
-    }
-
-    /// A larger block wants the connections that exist already: they are not asked for again.
-    fn dial(&mut self, endpoint: u32) -> Option<Action> {
-        let record = self.subchannels.get_mut(endpoint)?;
-        if record.dialled && record.state != Connectivity::Idle {
-            return None;
-        }
-        record.dialled = true;
-        Some(Action::Connect { endpoint })
-    }
-
-    /// What the connection said before counts no more, in the core as here.
-    fn hang_up(&mut self, endpoint: u32) -> Option<Action> {
-        let record = self.subchannels.get_mut(endpoint)?;
-        record.state = Connectivity::Idle;
-        std::mem::take(&mut record.dialled).then_some(Action::Disconnect { endpoint })
-    }
-
-    /// Two blocks may both find that an endpoint's calls have had their time.
-    fn cancel(&mut self, endpoint: u32) -> Option<Action> {
-        let record = self.subchannels.get_mut(endpoint)?;
-        if record.phase != Phase::Draining || record.cancelled {
-            return None;
-        }
-        record.cancelled = true;
-        Some(Action::CancelCalls { endpoint })
-    }
-
-    fn close_seat(&mut self, block: u32, endpoint: u32) -> Option<Action> {
-        let record = self.subchannels.get_mut(endpoint)?;
-        if !record.leave(block) {
-            return None;
-        }
-        self.subchannels.close(endpoint);
-        Some(Action::Close { endpoint })
-    }
-
     /// Makes the outcome visible: the block, the state, the epoch, in this order.
     fn publish(&mut self, shared: &Shared, out: &mut Vec<Output>) {
-        let promoted = self.promote.take().filter(|_| !shared.is_closed());
-        if let Some(block) = promoted {
-            shared.blocks.promote(block);
-        }
-        let published = self.current_published(shared);
+        let promoted = self.seating.promote(shared);
+        let published = self.seating.published(shared);
         let state = self.state(shared);
-        let failed = self.held.is_empty() && state == Connectivity::TransientFailure;
+        let failed = self.seating.blocks() == 0 && state == Connectivity::TransientFailure;
         let flipped = failed != shared.has_failed();
         shared.set_failed(failed);
-        let moved = promoted.is_some() || published != self.published || flipped;
+        let moved = promoted || published != self.published || flipped;
         self.published = published;
         if state != self.told {
             self.told = state;
             shared.set_state(state);
             out.push(Output::Event(Action::StateChanged(state)));
         }
-        if moved || std::mem::take(&mut self.moved) {
-            self.moved = false;
+        if std::mem::take(&mut self.moved) || moved {
             self.reasons = None;
             self.pick_again |= shared.waiters.advance();
         }
@@ -287,21 +153,14 @@ impl Control {
         }
     }
 
-    fn current_published(&self, shared: &Shared) -> u32 {
-        let balancer = self.held.last().and_then(|held| shared.blocks.get(held.block));
-        balancer.map_or(0, evener_core::Balancer::published)
-    }
-
     fn state(&self, shared: &Shared) -> Connectivity {
         if shared.is_closed() {
             return Connectivity::Shutdown;
         }
-        match self.held.last() {
-            Some(current) => current.controller.connectivity(),
+        match self.seating.connectivity() {
+            Some(state) => state,
             None if !self.active => Connectivity::Idle,
-            None if self.unusable.is_some() || self.resolution.error().is_some() => {
-                Connectivity::TransientFailure
-            }
+            None if self.source.has_failed() => Connectivity::TransientFailure,
             None => Connectivity::Connecting,
         }
     }
@@ -310,88 +169,21 @@ impl Control {
         if self.next_count.is_some_and(|at| at > now) {
             return;
         }
-        self.next_count = (!self.held.is_empty() && !self.subchannels.is_empty()).then(|| now + COUNT_EVERY);
-        self.count(shared);
-    }
-
-    /// A slot's counters are gone with its `Close`, and the endpoint may live on in another block.
-    fn count_leaving(&mut self, shared: &Shared) {
-        if self.held.len() < 2 || !self.subchannels.is_draining() {
-            return;
-        }
-        for record in self.subchannels.open_mut().filter(|record| record.phase == Phase::Draining) {
-            record.count(|block, handle| shared.blocks.counters(block, handle));
-        }
-    }
-
-    /// Brings the totals up to date.
-    pub(crate) fn count(&mut self, shared: &Shared) {
-        for record in self.subchannels.open_mut() {
-            record.count(|block, handle| shared.blocks.counters(block, handle));
-        }
-    }
-
-    fn deadline(&self, shared: &Shared, now: Instant) -> Option<Instant> {
-        let core = self.held.iter().filter_map(|held| held.controller.next_deadline());
-        let core = core.map(|tick| shared.clock.instant(tick, now)).min();
-        let drains = self.subchannels.is_draining().then(|| now + DRAIN_CHECK);
-        [core, drains, self.resolution.deadline(), self.next_count].into_iter().flatten().min()
+        self.next_count = (!self.seating.subchannels.is_empty()).then(|| now + COUNT_EVERY);
+        self.seating.count(shared);
     }
 
     /// A lookup's answer. A channel that was given another list meanwhile does not want it.
     pub(crate) fn resolved(&mut self, shared: &Shared, answer: Answer, now: Instant) {
-        if !self.resolution.is_asked() {
+        if !self.source.is_asked() {
             return;
         }
         self.moved = true;
         self.reasons = None;
-        match answer {
-            Answer::Failed(error) => self.lookup_failed(shared, error, now),
-            Answer::Unchanged => self.lookup_succeeded(shared, now),
-            Answer::List(list) => {
-                self.lookup_succeeded(shared, now);
-                self.tell_finding(&list);
-                self.take_answer(shared, list);
-            }
-        }
-    }
-
-    /// A list that cannot be used costs nothing but itself. Without any list before it, calls fail.
-    fn take_answer(&mut self, shared: &Shared, list: Vec<Endpoint>) {
-        let unusable = check(&list).err();
-        let result = unusable.map_or_else(|| self.accept(shared, list), Err);
-        if let Err(error) = result
-            && self.unusable != Some(error)
-        {
-            self.note(Level::Error, format!("{}: list refused: {error}", shared.target));
-        }
-        self.unusable = unusable;
-    }
-
-    fn lookup_succeeded(&mut self, shared: &Shared, now: Instant) {
-        if self.resolution.succeeded(now).is_some() {
-            self.last_failure.clear();
-            self.note(Level::Info, format!("{}: resolves again", shared.target));
-        }
-    }
-
-    /// Says each failure once, however often it repeats. The last list stays.
-    fn lookup_failed(&mut self, shared: &Shared, error: String, now: Instant) {
-        if error != self.last_failure {
-            let kept = if self.held.is_empty() { "" } else { "; the last list stays" };
-            self.note(Level::Warning, format!("{}: {error}{kept}", shared.target));
-            self.last_failure.clone_from(&error);
-        }
-        self.resolution.failed(now, error);
-    }
-
-    fn tell_finding(&mut self, list: &[Endpoint]) {
-        let finding = self.lookup.as_ref().and_then(|lookup| lookup.finding(list)).unwrap_or_default();
-        if finding != self.last_finding {
-            if !finding.is_empty() {
-                self.note(Level::Warning, finding.clone());
-            }
-            self.last_finding = finding;
+        let has_list = self.seating.blocks() > 0;
+        let list = self.source.take(answer, &shared.target, has_list, now, &mut self.log);
+        if let Some(Err(error)) = list.map(|list| self.accept(shared, list)) {
+            self.log.note(Level::Error, format!("{}: list refused: {error}", shared.target));
         }
     }
 
@@ -401,9 +193,7 @@ impl Control {
             return Err(UpdateError::Closed);
         }
         check(&list)?;
-        self.resolution.stop();
-        self.lookup = None;
-        self.unusable = None;
+        self.source.stop();
         self.moved = true;
         self.accept(shared, list)
     }
@@ -417,16 +207,14 @@ impl Control {
             self.pending = Some(list);
             return Ok(());
         }
-        let result = self.take_over(shared, &list);
+        let result = self.seating.take_over(shared, &list, &mut self.log);
         let refused = result == Err(UpdateError::NoRoom);
         if refused && !self.refused {
-            let text = format!(
-                "{}: no room for {} endpoints until calls at removed ones end",
-                shared.target,
-                list.len()
-            );
-            self.note(Level::Warning, text);
+            let (target, count) = (&shared.target, list.len());
+            let text = format!("{target}: no room for {count} endpoints until calls at removed ones end");
+            self.log.note(Level::Warning, text);
         }
+        self.reasons = None;
         self.refused = refused;
         self.pending = refused.then_some(list);
         result
@@ -435,111 +223,6 @@ impl Control {
     fn retry(&mut self, shared: &Shared) -> bool {
         let list = self.pending.take();
         list.is_some_and(|list| self.accept(shared, list).is_ok())
-    }
-
-    fn take_over(&mut self, shared: &Shared, list: &[Endpoint]) -> Result<(), UpdateError> {
-        let admitted = self.subchannels.admit(list)?;
-        let members: Vec<Member> =
-            admitted.iter().map(|one| blocks::member(one.id, one.index, one.endpoint.weight)).collect();
-        if !self.seat(shared, &members) {
-            self.subchannels.withdraw(&admitted);
-            return Err(UpdateError::NoRoom);
-        }
-        self.subchannels.settle(admitted);
-        self.take_seats(&members);
-        self.tell_older_blocks(&members);
-        self.reasons = None;
-        Ok(())
-    }
-
-    /// Gives the list to the current block, or to the first larger one that has room.
-    fn seat(&mut self, shared: &Shared, members: &[Member]) -> bool {
-        if let Some(current) = self.held.last_mut() {
-            match current.controller.update(members) {
-                Ok(changes) => {
-                    if changes.added + changes.removed + changes.returned > 0 {
-                        let text = format!(
-                            "{}: {} endpoints ({} added, {} removed)",
-                            shared.target,
-                            members.len(),
-                            changes.added + changes.returned,
-                            changes.removed
-                        );
-                        self.note(Level::Info, text);
-                    }
-                    return true;
-                }
-                Err(Full::Full { .. }) => {}
-                Err(error) => {
-                    self.note(Level::Error, format!("{}: list refused: {error}", shared.target));
-                    return false;
-                }
-            }
-        }
-        self.grow(shared, members)
-    }
-
-    /// Lays out the next block that is large enough.
-    fn grow(&mut self, shared: &Shared, members: &[Member]) -> bool {
-        let Some(block) = blocks::block_for(members.len(), self.held.last().map(|held| held.block)) else {
-            return false;
-        };
-        let mut controller = match shared.blocks.lay_out(block, self.options) {
-            Ok(controller) => controller,
-            Err(error) => {
-                self.note(
-                    Level::Error,
-                    format!("{}: no block for {} endpoints: {error}", shared.target, members.len()),
-                );
-                return false;
-            }
-        };
-        controller.set_policy(self.policy);
-        if controller.update(members).is_err() {
-            return false;
-        }
-        let capacity = blocks::capacity(block);
-        let text = format!("{}: {} endpoints, room for {capacity}", shared.target, members.len());
-        self.note(Level::Info, text);
-        self.held.push(Held { block, controller });
-        self.promote = Some(block);
-        true
-    }
-
-    /// Notes which slot of the current block each endpoint lives in. A slot that is new there is told what
-    /// is known of its endpoint: the block may be new, or the endpoint back, with a connection that only
-    /// calls in an older block have kept.
-    fn take_seats(&mut self, members: &[Member]) {
-        let Some(Held { block, controller }) = self.held.last_mut() else {
-            return;
-        };
-        for member in members {
-            let record = self.subchannels.get_mut(member.user as u32);
-            let (Some(record), Some(handle)) = (record, controller.handle(member.id)) else {
-                continue;
-            };
-            if record.sit(*block, handle) {
-                // The handle was asked for just now: it cannot be stale.
-                let _ = controller.set_connectivity(handle, record.state);
-                let _ = controller.set_health(handle, record.health);
-            }
-        }
-    }
-
-    /// Older blocks keep what the list keeps, and gain nothing: so they always have room.
-    fn tell_older_blocks(&mut self, members: &[Member]) {
-        let Some((_, older)) = self.held.split_last_mut() else {
-            return;
-        };
-        for Held { block, controller } in older {
-            let sits = |member: &&Member| {
-                self.subchannels.get(member.user as u32).is_some_and(|record| record.sits_in(*block))
-            };
-            let kept: Vec<Member> = members.iter().filter(sits).copied().collect();
-            if let Err(error) = controller.update(&kept) {
-                note(&mut self.log, Level::Error, format!("an older block refused a shorter list: {error}"));
-            }
-        }
     }
 
     /// A new service config: the policy now, everything else where it is read.
@@ -553,62 +236,33 @@ impl Control {
         if shared.is_closed() {
             return;
         }
-        self.policy = config.policy;
+        self.seating.set_policy(config.policy);
         self.config_text = Some(json.to_owned());
         shared.config.store(Arc::new(config));
         self.moved = true;
         self.warn(warnings);
-        if let Some(current) = self.held.last_mut() {
-            current.controller.set_policy(self.policy);
-        }
     }
 
     /// What the transport says of a connection. False for an endpoint that is closed or never was.
     pub(crate) fn observe(&mut self, endpoint: u32, state: Connectivity, error: &str) -> bool {
-        let Some(record) = self.subchannels.get_mut(endpoint).filter(|record| record.is_open()) else {
-            return false;
-        };
-        record.observe(state, error);
         self.reasons = None;
-        self.mirror(endpoint, |controller, handle| {
-            // A slot that was given up in this block meanwhile has nothing to be told.
-            let _ = controller.set_connectivity(handle, state);
-        });
-        true
+        self.seating.observe(endpoint, state, error)
     }
 
+    /// What an endpoint's server says of its health. Answers as [`Control::observe`].
     pub(crate) fn observe_health(&mut self, endpoint: u32, health: Health) -> bool {
-        let Some(record) = self.subchannels.get_mut(endpoint).filter(|record| record.is_open()) else {
-            return false;
-        };
-        record.health = health;
         self.reasons = None;
-        self.mirror(endpoint, |controller, handle| {
-            let _ = controller.set_health(handle, health);
-        });
-        true
-    }
-
-    /// Tells something to every block that the endpoint lives in.
-    fn mirror(&mut self, endpoint: u32, tell: impl Fn(&mut BlockController, evener_core::Handle)) {
-        let Some(record) = self.subchannels.get(endpoint) else {
-            return;
-        };
-        for seat in &record.seats {
-            if let Some(held) = self.held.iter_mut().find(|held| held.block == seat.block) {
-                tell(&mut held.controller, seat.handle);
-            }
-        }
+        self.seating.observe_health(endpoint, health)
     }
 
     pub(crate) fn acknowledge(&mut self, endpoint: u32) -> bool {
-        let awaited = self.subchannels.acknowledge(endpoint);
+        let awaited = self.seating.subchannels.acknowledge(endpoint);
         self.room |= awaited;
         awaited
     }
 
     pub(crate) fn endpoint_target(&self, endpoint: u32) -> Option<String> {
-        Some(self.subchannels.get(endpoint)?.target.clone())
+        Some(self.seating.subchannels.get(endpoint)?.target.clone())
     }
 
     /// No call starts from now on; endpoints close when their calls have ended.
@@ -618,13 +272,12 @@ impl Control {
         }
         shared.set_closed();
         shared.blocks.retire();
-        self.resolution.stop();
-        self.lookup = None;
+        self.source.stop();
         self.pending = None;
         self.refused = false;
-        self.promote = None;
-        if !self.held.is_empty() && self.take_over(shared, &[]).is_err() {
-            self.note(Level::Error, format!("{}: endpoints cannot be closed", shared.target));
+        let seated = self.seating.blocks() > 0;
+        if seated && self.seating.take_over(shared, &[], &mut self.log).is_err() {
+            self.log.note(Level::Error, format!("{}: endpoints cannot be closed", shared.target));
         }
         shared.set_state(Connectivity::Shutdown);
         self.pick_again |= shared.waiters.advance();
@@ -632,33 +285,46 @@ impl Control {
 
     /// Whether the last endpoint is closed and nothing is left to tell.
     pub(crate) fn is_finished(&self) -> bool {
-        self.subchannels.is_empty()
+        self.seating.subchannels.is_empty()
             && self.log.is_empty()
             && !self.pick_again
             && self.told == Connectivity::Shutdown
     }
 
-    /// The policy's and the last block's names and sizes, for `describe`.
-    pub(crate) fn shape(&self) -> (Policy, usize, u32) {
-        (self.policy, self.held.len(), self.held.last().map_or(0, |held| blocks::capacity(held.block)))
+    /// Every endpoint that is not closed, in the order of their indices.
+    pub(crate) fn stats(&mut self, shared: &Shared) -> Vec<EndpointStats> {
+        self.seating.count(shared);
+        let open = self.seating.subchannels.open();
+        open.map(|(index, record)| EndpointStats::of(index, record)).collect()
+    }
+
+    pub(crate) fn describe(&mut self, shared: &Shared, now: Instant) -> Value {
+        self.seating.count(shared);
+        let subject = Subject {
+            shared,
+            seating: &self.seating,
+            source: &self.source,
+            config: self.config_text.as_deref(),
+            waits_for_room: self.refused,
+        };
+        describe::describe(&subject, now)
+    }
+
+    /// Why calls fail now. `None` stands for a target that was never resolved.
+    pub(crate) fn failure(&mut self, shared: &Shared, reason: Option<FailReason>) -> String {
+        if let Some((known, text)) = &self.reasons
+            && *known == reason
+        {
+            return text.to_string();
+        }
+        let text = failure::text(&shared.target, reason, &self.source, &self.seating.subchannels);
+        self.reasons = Some((reason, text.as_str().into()));
+        text
     }
 
     fn warn(&mut self, warnings: &[Warning]) {
         for warning in warnings {
-            self.note(Level::Warning, warning.to_string());
+            self.log.note(Level::Warning, warning.to_string());
         }
-    }
-
-    fn note(&mut self, level: Level, text: String) {
-        note(&mut self.log, level, text);
-    }
-}
-
-/// Keeps a message for the next poll. Where nobody polls, the first ones are worth the most.
-fn note(log: &mut Vec<(Level, String)>, level: Level, text: String) {
-    if log.len() < MAX_LOG {
-        log.push((level, text));
-    } else if let Some(last) = log.last_mut() {
-        *last = (Level::Warning, "further messages were dropped: nobody fetched them".to_owned());
     }
 }

@@ -10,8 +10,9 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, Output};
+use crate::engine::Engine;
 use crate::event::Event;
+use crate::output::Output;
 use crate::resolver::Resolver;
 use crate::signal::Signal;
 use crate::sync::{Mutex, lock};
@@ -215,8 +216,8 @@ impl Desk {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::channel::set_up;
     use crate::options::ChannelOptions;
+    use crate::setup::set_up;
 
     #[test]
     fn a_channel_opened_while_the_driver_shuts_down_is_refused() {

@@ -14,100 +14,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
-use evener_core::{Connectivity, FailReason, Health, SharedCursor};
+use evener_core::{Connectivity, FailReason, Health};
 use evener_discovery::Endpoint;
 
-use crate::blocks::Blocks;
-use crate::clock::Clock;
 use crate::config::{ConfigError, Parsed, ServiceConfig, Warning};
-use crate::control::{Control, Setup};
-use crate::describe::EndpointStats;
-use crate::event::Action;
-use crate::lookup::{Answer, Lookup};
+use crate::control::Control;
+use crate::lookup::Answer;
 use crate::options::UpdateError;
+use crate::output::Output;
+use crate::setup::Setup;
+use crate::shared::Shared;
 use crate::signal::Signal;
-use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::stats::EndpointStats;
 use crate::sync::{Mutex, lock};
-use crate::waiters::Waiters;
-
-/// What [`Engine::poll`] asks for.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Something for the transport.
-    Event(Action),
-    /// Run the lookup where blocking harms nobody, and tell the answer to [`Engine::resolved`].
-    Resolve(Arc<Lookup>),
-}
-
-/// What every thread reads without a lock.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) target: String,
-    pub(crate) authority: String,
-    pub(crate) clock: Clock,
-    pub(crate) blocks: Blocks,
-    pub(crate) cursor: SharedCursor,
-    pub(crate) config: ArcSwap<ServiceConfig>,
-    /// Moves when the answer of `start_call` may be another one.
-    pub(crate) waiters: Waiters,
-    state: AtomicU32,
-    state_moved: Waiters,
-    /// Nothing was ever resolved, and the last try failed.
-    failed: AtomicBool,
-    closed: AtomicBool,
-    /// Somebody wants the channel to leave IDLE.
-    wanted: AtomicBool,
-    dirty: AtomicBool,
-    signal: Arc<Signal>,
-}
-
-impl Shared {
-    pub(crate) fn state(&self) -> Connectivity {
-        Connectivity::from_number(self.state.load(Ordering::Acquire)).unwrap_or(Connectivity::Shutdown)
-    }
-
-    /// Publishes the channel's state. SHUTDOWN is final.
-    pub(crate) fn set_state(&self, state: Connectivity) {
-        if self.state.swap(state as u32, Ordering::AcqRel) != state as u32 {
-            self.state_moved.advance();
-        }
-    }
-
-    pub(crate) fn set_failed(&self, failed: bool) {
-        self.failed.store(failed, Ordering::Release);
-    }
-
-    pub(crate) fn set_closed(&self) {
-        self.closed.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn take_wanted(&self) -> bool {
-        self.wanted.swap(false, Ordering::AcqRel)
-    }
-
-    /// A call or the application wants the channel connected.
-    pub(crate) fn leave_idle(&self) {
-        if self.state() == Connectivity::Idle && !self.wanted.swap(true, Ordering::AcqRel) {
-            self.notify();
-        }
-    }
-
-    /// Tells the driver to poll this engine. Takes no lock of the engine.
-    pub(crate) fn notify(&self) {
-        if !self.dirty.swap(true, Ordering::AcqRel) {
-            self.signal.raise();
-        }
-    }
-}
 
 /// One channel.
 #[derive(Debug)]
@@ -120,23 +39,8 @@ impl Engine {
     /// An engine that does nothing until a call or [`Engine::state`] wakes it.
     pub(crate) fn new(mut setup: Setup, signal: Arc<Signal>, now: Instant) -> Self {
         let Parsed { config, warnings } = setup.config;
-        let shared = Shared {
-            target: setup.target,
-            authority: setup.authority,
-            clock: Clock::new(now),
-            blocks: Blocks::new(),
-            cursor: SharedCursor::seeded(setup.control.dice.roll()),
-            config: ArcSwap::from_pointee(config),
-            waiters: Waiters::new(),
-            state: AtomicU32::new(Connectivity::Idle as u32),
-            state_moved: Waiters::new(),
-            failed: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            wanted: AtomicBool::new(false),
-            // The first poll hands out the warnings about the configuration.
-            dirty: AtomicBool::new(true),
-            signal,
-        };
+        let seed = setup.control.dice.roll();
+        let shared = Shared::new(setup.target, setup.authority, config, seed, signal, now);
         let control = Control::new(setup.control, &shared, &warnings);
         Self { shared, control: Mutex::new(control) }
     }
@@ -149,7 +53,7 @@ impl Engine {
 
     /// Whether something has happened since the last time. Take it before polling.
     pub(crate) fn take_dirty(&self) -> bool {
-        self.shared.dirty.swap(false, Ordering::AcqRel)
+        self.shared.take_dirty()
     }
 
     /// Whether the channel is closed and all its endpoints are, too.
@@ -217,15 +121,7 @@ impl Engine {
 
     /// Blocks until the state is another than `last` (true), or until the deadline (false).
     pub(crate) fn wait_for_state_change(&self, last: Connectivity, deadline: Option<Instant>) -> bool {
-        loop {
-            let epoch = self.shared.state_moved.epoch();
-            if self.shared.state() != last {
-                return true;
-            }
-            if !self.shared.state_moved.wait(epoch, deadline) {
-                return self.shared.state() != last;
-            }
-        }
+        self.shared.wait_for_state_change(last, deadline)
     }
 
     /// Why calls fail now.

@@ -56,11 +56,19 @@ mod dice;
 mod driver;
 mod engine;
 mod event;
+mod failure;
+mod log;
 mod lookup;
 mod options;
+mod output;
 mod resolution;
 mod resolver;
+mod seating;
+mod setup;
+mod shared;
 mod signal;
+mod source;
+mod stats;
 mod subchannels;
 mod sync;
 #[cfg(all(test, not(loom)))]
@@ -69,10 +77,10 @@ mod waiters;
 
 pub use calls::{CallReport, CallTicket, RawCall, StartCall, outcome_of};
 pub use channel::{CallConfig, Channel};
-pub use describe::{EndpointStats, state_name};
 pub use driver::Driver;
 pub use event::{Action, Event, Level};
 pub use options::{ChannelOptions, OpenError, UpdateError};
+pub use stats::{EndpointStats, state_name};
 
 pub use evener_core::{Connectivity, Health, Outcome, Policy};
 pub use evener_discovery::{Address, Endpoint, NamedLists};

@@ -133,8 +133,8 @@ fn next(desk: &Desk) -> Option<Job> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::channel::set_up;
     use crate::options::ChannelOptions;
+    use crate::setup::set_up;
     use crate::signal::Signal;
 
     fn engine() -> Arc<Engine> {

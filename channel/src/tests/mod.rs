@@ -12,11 +12,12 @@ use evener_core::Connectivity;
 use evener_discovery::Endpoint;
 
 use crate::calls::{CallReport, CallTicket, StartCall};
-use crate::channel::set_up;
-use crate::engine::{Engine, Output};
+use crate::engine::Engine;
 use crate::event::{Action, Level};
 use crate::lookup::{Answer, Lookup};
 use crate::options::ChannelOptions;
+use crate::output::Output;
+use crate::setup::set_up;
 use crate::signal::Signal;
 
 const SECOND: Duration = Duration::from_secs(1);
