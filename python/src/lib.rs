@@ -19,7 +19,8 @@ mod ticket;
 use pyo3::prelude::*;
 
 /// evener's compiled half. The documented interface is `evener` and `evener.grpc`.
-#[pymodule]
+// A pick reads the core's table and the list of objects as one: an interpreter without a lock must switch it on for this.
+#[pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]
     use crate::balancer::{Balancer, Nothing};

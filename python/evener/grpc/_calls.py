@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import grpc
 
 from evener._native import Failure, Ticket
 from evener.grpc import _bases, _ended, _late, _states
-from evener.grpc._transport import Kind
-
-if TYPE_CHECKING:
-    from evener.grpc._channel import Channel
+from evener.grpc._transport import Kind, Transport
 
 # A call that its inner channel could not send has not been seen by anyone, so it may go elsewhere, as gRPC does when the picked
 # subchannel has just lost its connection. These are how round_robin and pick_first say that they had no connection.
@@ -23,10 +20,17 @@ _ELSEWHERE = 3
 _PAUSE_SECONDS = 0.05
 
 
+class Owner(Protocol):
+    """The channel, which lives as long as somebody can make calls on it."""
+
+    @property
+    def _transport(self) -> Transport: ...
+
+
 class _Method:
     """What the four have in common. Thread-safe."""
 
-    def __init__(self, channel: Channel, kind: Kind) -> None:
+    def __init__(self, channel: Owner, kind: Kind) -> None:
         self._channel = channel
         self._transport = channel._transport
         self._native = channel._transport.native

@@ -7,7 +7,7 @@ import itertools
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -19,10 +19,13 @@ from evener.grpc.aio import _deferred
 from evener.grpc.aio._deferred import EndedCall
 from evener.grpc.aio._transport import Transport
 
-if TYPE_CHECKING:
-    from evener.grpc.aio._channel import Channel
-
 _numbers = itertools.count()
+
+
+class Owner(Protocol):
+    """The channel, which lives as long as somebody can make calls on it."""
+
+    def _attached(self) -> Transport: ...
 
 
 class _Method:
@@ -31,7 +34,7 @@ class _Method:
     _deferred: type[Any]
     _is_stream: bool
 
-    def __init__(self, channel: Channel, kind: Kind) -> None:
+    def __init__(self, channel: Owner, kind: Kind) -> None:
         self._channel = channel
         self._kind = kind
         self._unserialized: _Method | None = None

@@ -203,7 +203,7 @@ class Channel(grpc.aio.Channel):
     def __del__(self) -> None:
         transport = getattr(self, "_transport", None)
         if transport is not None:
-            transport.close()
+            transport.abandon()
 
 
 def insecure_channel(

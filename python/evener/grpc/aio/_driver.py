@@ -24,6 +24,8 @@ class LoopDriver:
         """One more channel. The loop watches the descriptor only while there are any, so that it can be closed cleanly."""
         self._channels += 1
         if self._channels == 1:
+            # Known from here on only: one whose first channel could not be made is nobody's and goes.
+            _drivers[self._loop] = self
             self._loop.add_reader(self.native.wake_fd(), self.turn)
             self._loop.call_soon(self.turn)
 
@@ -57,10 +59,7 @@ _inherited: list[object] = []
 
 def driver_of(loop: asyncio.AbstractEventLoop) -> LoopDriver:
     """The driver of `loop`, made if need be."""
-    driver = _drivers.get(loop)
-    if driver is None:
-        driver = _drivers[loop] = LoopDriver(loop)
-    return driver
+    return _drivers.get(loop) or LoopDriver(loop)
 
 
 def _after_fork() -> None:

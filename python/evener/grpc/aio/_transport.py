@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -157,6 +158,10 @@ class Transport:
 
     async def close_all(self, grace: float | None) -> None:
         """Ends everything and waits for the inner channels to be closed; calls that still run after `grace` are cancelled."""
+        if self.loop.is_closed():
+            # Its calls ended with it, and nothing of it can be waited for.
+            self.close()
+            return
         for endpoint in self._empty():
             self._close_inner(endpoint, grace)
         while self._closing:
@@ -167,6 +172,14 @@ class Transport:
         for endpoint in self._empty():
             if not self.loop.is_closed():
                 endpoint.release()
+
+    def abandon(self) -> None:
+        """Like `close`, for a channel that nobody refers to any more; on any thread, as the garbage collector likes."""
+        if self.loop.is_running() and asyncio._get_running_loop() is not self.loop:
+            with contextlib.suppress(RuntimeError):  # closed since
+                self.loop.call_soon_threadsafe(self.close)
+            return
+        self.close()
 
     def _empty(self) -> list[InnerEndpoint]:
         if self.is_closed or self.native.inherited:
