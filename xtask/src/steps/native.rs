@@ -40,8 +40,9 @@ impl Kind {
 
     fn options(self) -> &'static str {
         match self {
-            Self::Plain => "",
-            Self::Sanitized => "-DEVENER_SANITIZE=ON",
+            Self::Plain => "-DCMAKE_BUILD_TYPE=Release",
+            // Unoptimised: half the time to build, and better line numbers.
+            Self::Sanitized => "-DCMAKE_BUILD_TYPE=Debug -DEVENER_SANITIZE=ON",
         }
     }
 }
@@ -85,7 +86,7 @@ pub fn build_folder(workspace: &Workspace, name: &str, source: &Path) -> Result<
 /// The shell commands that configure, build and test, for the checkout at `source`.
 pub fn commands(kind: Kind, source: &str, build: &str, library: &str) -> [String; 3] {
     let configure = format!(
-        "cmake -S '{source}' -B '{build}' -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DEVENER_LIBRARY_DIR='{library}' \
+        "cmake -S '{source}' -B '{build}' -G Ninja -DEVENER_LIBRARY_DIR='{library}' \
          -DEVENER_TESTS=ON -DEVENER_GRPC=ON {}",
         kind.options()
     );
