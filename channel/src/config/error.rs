@@ -1,8 +1,10 @@
+//! The results of reading a service config: what was accepted, what was refused, what to know.
+
 use std::fmt;
 
 use evener_discovery::json::JsonError;
 
-use super::ServiceConfig;
+use super::service::ServiceConfig;
 
 /// A service config that was accepted, and what its author should know.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,14 +4,15 @@ use evener_discovery::json::{JsonError, Node};
 use serde_json::{Map, Value, json};
 
 use super::error::Warnings;
-use super::{method, parse, retry};
+use super::spelling::spelling;
+use super::{method, retry};
 
-/// Fields of the top level that are unknown there and known elsewhere, or known under another spelling.
-pub(super) fn top_level(root: &Node<'_>, warnings: &mut Warnings) -> Result<(), JsonError> {
+/// Fields of the top level that are unknown there and known elsewhere, or `known` under another spelling.
+pub(super) fn top_level(root: &Node<'_>, known: &[&str], warnings: &mut Warnings) -> Result<(), JsonError> {
     if root.value().is_array() {
         return Err(root.error("must be an object, not a list: a list of choices belongs into DNS (gRFC A2)"));
     }
-    spelling(root, &parse::FIELDS, warnings)?;
+    spelling(root, known, warnings)?;
     for (key, node) in root.fields()? {
         match key {
             "retryPolicy" => misplaced_retry(&node, warnings),
@@ -24,23 +25,6 @@ pub(super) fn top_level(root: &Node<'_>, warnings: &mut Warnings) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// Unknown fields of an object that differ from a known one by case or underscores alone.
-pub(super) fn spelling(node: &Node<'_>, known: &[&str], warnings: &mut Warnings) -> Result<(), JsonError> {
-    for (key, field) in node.fields()? {
-        if known.contains(&key) {
-            continue;
-        }
-        if let Some(right) = known.iter().find(|right| plain(right) == plain(key)) {
-            warnings.push(field.path(), format!("gRPC knows `{right}`, not `{key}`, which it ignores."));
-        }
-    }
-    Ok(())
-}
-
-fn plain(key: &str) -> String {
-    key.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect()
 }
 
 fn misplaced_retry(node: &Node<'_>, warnings: &mut Warnings) {

@@ -3,17 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::{MethodConfig, ServiceConfig};
-
-impl ServiceConfig {
-    /// What holds for a method, by its path as gRPC sends it: `/package.Service/Method`.
-    ///
-    /// The most specific name wins: the method's, then its service's, then the empty one. Neither
-    /// allocates nor locks; any text is a valid argument.
-    pub fn method(&self, path: &str) -> &MethodConfig {
-        self.methods.find(path).unwrap_or(const { &MethodConfig::UNSET })
-    }
-}
+use super::schema::MethodConfig;
 
 /// The entries of `methodConfig`, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,7 +26,8 @@ impl MethodTable {
         Ok(())
     }
 
-    fn find(&self, path: &str) -> Option<&MethodConfig> {
+    /// The entry of the most specific name: the method's, its service's, the empty one.
+    pub(super) fn find(&self, path: &str) -> Option<&MethodConfig> {
         if self.names.is_empty() {
             return None;
         }

@@ -5,7 +5,8 @@ use evener_discovery::json::Node;
 use super::error::{ConfigError, Warnings};
 use super::lookup::{self, MethodTable};
 use super::schema::{Attempts, MethodConfig};
-use super::{duration, lint, retry};
+use super::spelling::spelling;
+use super::{duration, retry};
 
 pub(super) const FIELDS: [&str; 7] = [
     "name",
@@ -20,7 +21,7 @@ pub(super) const FIELDS: [&str; 7] = [
 pub(super) fn parse(list: &Node<'_>, warnings: &mut Warnings) -> Result<MethodTable, ConfigError> {
     let mut table = MethodTable::default();
     for entry in list.elements()? {
-        lint::spelling(&entry, &FIELDS, warnings)?;
+        spelling(&entry, &FIELDS, warnings)?;
         let config = parse_entry(&entry, warnings)?;
         let names = parse_names(&entry, warnings)?;
         if names.is_empty() {
@@ -80,7 +81,7 @@ fn parse_names(entry: &Node<'_>, warnings: &mut Warnings) -> Result<Vec<String>,
 }
 
 fn parse_name(name: &Node<'_>, warnings: &mut Warnings) -> Result<String, ConfigError> {
-    lint::spelling(name, &["service", "method"], warnings)?;
+    spelling(name, &["service", "method"], warnings)?;
     let part = |key| name.field(key)?.map_or(Ok(""), |field| field.string());
     let (service, method) = (part("service")?, part("method")?);
     if service.is_empty() && !method.is_empty() {

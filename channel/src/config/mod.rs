@@ -37,13 +37,16 @@ mod parse;
 mod policy;
 mod retry;
 mod schema;
+mod service;
+mod spelling;
 mod status;
 
 pub use error::{ConfigError, Parsed, Warning};
 pub use schema::{
     Attempts, ConnectionScaling, HealthCheck, HedgingPolicy, LoadReports, MethodConfig, RetryPolicy,
-    RetryThrottling, ServiceConfig,
+    RetryThrottling,
 };
+pub use service::ServiceConfig;
 pub use status::StatusCodes;
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use evener_discovery::json::{self, Node};
 
 use super::error::{ConfigError, Parsed, Warnings};
-use super::schema::{ConnectionScaling, HealthCheck, RetryThrottling, ServiceConfig};
+use super::schema::{ConnectionScaling, HealthCheck, RetryThrottling};
+use super::service::ServiceConfig;
+use super::spelling::spelling;
 use super::{lint, method, policy};
 
 pub(super) const FIELDS: [&str; 6] = [
@@ -29,7 +31,7 @@ impl ServiceConfig {
         let document = json::parse(json)?;
         let root = Node::root(&document);
         let mut warnings = Warnings::default();
-        lint::top_level(&root, &mut warnings)?;
+        lint::top_level(&root, &FIELDS, &mut warnings)?;
         let config = parse_root(&root, &mut warnings)?;
         Ok(Parsed { config, warnings: warnings.0 })
     }
@@ -64,7 +66,7 @@ fn parse_root(root: &Node<'_>, warnings: &mut Warnings) -> Result<ServiceConfig,
 }
 
 fn parse_throttling(node: &Node<'_>, warnings: &mut Warnings) -> Result<RetryThrottling, ConfigError> {
-    lint::spelling(node, &["maxTokens", "tokenRatio"], warnings)?;
+    spelling(node, &["maxTokens", "tokenRatio"], warnings)?;
     let Some(tokens) = node.field("maxTokens")? else {
         return Err(node.error_at("maxTokens", "is required").into());
     };
@@ -92,7 +94,7 @@ fn to_milli(number: f64) -> u32 {
 }
 
 fn parse_health_check(node: &Node<'_>, warnings: &mut Warnings) -> Result<Option<HealthCheck>, ConfigError> {
-    lint::spelling(node, &["serviceName"], warnings)?;
+    spelling(node, &["serviceName"], warnings)?;
     let Some(name) = node.field("serviceName")? else {
         return Ok(None);
     };
@@ -105,7 +107,7 @@ fn parse_health_check(node: &Node<'_>, warnings: &mut Warnings) -> Result<Option
 fn parse_scaling(node: &Node<'_>, warnings: &mut Warnings) -> Result<ConnectionScaling, ConfigError> {
     const KEY: &str = "maxConnectionsPerSubchannel";
 
-    lint::spelling(node, &[KEY], warnings)?;
+    spelling(node, &[KEY], warnings)?;
     let max_connections_per_subchannel = match node.field(KEY)? {
         None => 1,
         Some(field) => match u32::try_from(field.integer()?) {

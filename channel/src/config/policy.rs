@@ -3,9 +3,10 @@
 use evener_core::Policy;
 use evener_discovery::json::Node;
 
+use super::duration;
 use super::error::{ConfigError, Warnings};
 use super::schema::LoadReports;
-use super::{duration, lint};
+use super::spelling::spelling;
 
 const LIST: &str = "loadBalancingConfig";
 const NAMES: &str = "pick_first, round_robin, pick_random and weighted_round_robin";
@@ -103,7 +104,7 @@ fn parse(policy: Policy, node: &Node<'_>, warnings: &mut Warnings) -> Result<Cho
 fn parse_pick_first(node: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, ConfigError> {
     const KEY: &str = "shuffleAddressList";
 
-    lint::spelling(node, &[KEY], warnings)?;
+    spelling(node, &[KEY], warnings)?;
     let shuffle = match node.field(KEY)? {
         Some(field) => field.boolean()?,
         None => false,
@@ -122,7 +123,7 @@ fn parse_weighted(node: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, Co
         "metricNamesForComputingUtilization",
     ];
 
-    lint::spelling(node, &FIELDS, warnings)?;
+    spelling(node, &FIELDS, warnings)?;
     let object = node.object()?;
     let given: Vec<_> =
         FIELDS.into_iter().filter(|key| object.get(*key).is_some_and(|v| !v.is_null())).collect();

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use evener_discovery::json::Node;
 
+use super::duration;
 use super::error::{ConfigError, Warnings};
 use super::schema::{HedgingPolicy, RetryPolicy};
+use super::spelling::spelling;
 use super::status::{self, StatusCodes};
-use super::{duration, lint};
 
 /// What gRPC's clients lower a greater number to.
 const ATTEMPTS_MAX: u32 = 5;
@@ -22,7 +23,7 @@ const RETRY_FIELDS: [&str; 6] = [
 ];
 
 pub(super) fn parse_retry(node: &Node<'_>, warnings: &mut Warnings) -> Result<RetryPolicy, ConfigError> {
-    lint::spelling(node, &RETRY_FIELDS, warnings)?;
+    spelling(node, &RETRY_FIELDS, warnings)?;
     let per_attempt_timeout = match node.field("perAttemptRecvTimeout")? {
         Some(field) => Some(duration::positive(&field)?),
         None => None,
@@ -41,7 +42,7 @@ pub(super) fn parse_retry(node: &Node<'_>, warnings: &mut Warnings) -> Result<Re
 }
 
 pub(super) fn parse_hedging(node: &Node<'_>, warnings: &mut Warnings) -> Result<HedgingPolicy, ConfigError> {
-    lint::spelling(node, &["maxAttempts", "hedgingDelay", "nonFatalStatusCodes"], warnings)?;
+    spelling(node, &["maxAttempts", "hedgingDelay", "nonFatalStatusCodes"], warnings)?;
     let policy = HedgingPolicy {
         max_attempts: parse_max_attempts(node, warnings)?,
         delay: match node.field("hedgingDelay")? {

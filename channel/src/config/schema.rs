@@ -1,43 +1,8 @@
-//! What a service config says, once it has been found valid.
+//! The parts of a service config, once they have been found valid.
 
 use std::time::Duration;
 
-use evener_core::Policy;
-
-use super::lookup::MethodTable;
 use super::status::StatusCodes;
-
-/// A valid service config. The default is what holds where none is given: `round_robin`, nothing else.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ServiceConfig {
-    /// The first policy of `loadBalancingConfig` that evener can run, else `loadBalancingPolicy`, else
-    /// `round_robin`.
-    pub policy: Policy,
-    /// Parameters of `weighted_round_robin` that concern weights from load reports (gRFC A58). Not obeyed
-    /// yet.
-    pub load_reports: Option<LoadReports>,
-    /// When to stop retrying. Not obeyed yet.
-    pub retry_throttling: Option<RetryThrottling>,
-    /// The service whose health each server is asked for. Not obeyed yet.
-    pub health_check: Option<HealthCheck>,
-    /// How many connections an endpoint may have. Not obeyed yet.
-    pub connection_scaling: Option<ConnectionScaling>,
-    pub(super) methods: MethodTable,
-}
-
-impl Default for ServiceConfig {
-    fn default() -> Self {
-        Self {
-            policy: Policy::RoundRobin,
-            load_reports: None,
-            retry_throttling: None,
-            health_check: None,
-            connection_scaling: None,
-            methods: MethodTable::default(),
-        }
-    }
-}
 
 /// What holds for a method: one entry of `methodConfig`, whole; entries are never mixed.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,3 +1,5 @@
+//! gRPC's status codes, by number and by name.
+
 use evener_discovery::json::{JsonError, Node};
 
 /// The names of gRPC's status codes; the place is the number.

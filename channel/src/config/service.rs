@@ -1,0 +1,48 @@
+//! A valid service config as a whole.
+
+use evener_core::Policy;
+
+use super::lookup::MethodTable;
+use super::schema::{ConnectionScaling, HealthCheck, LoadReports, MethodConfig, RetryThrottling};
+
+/// A valid service config. The default is what holds where none is given: `round_robin`, nothing else.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ServiceConfig {
+    /// The first policy of `loadBalancingConfig` that evener can run, else `loadBalancingPolicy`, else
+    /// `round_robin`.
+    pub policy: Policy,
+    /// Parameters of `weighted_round_robin` that concern weights from load reports (gRFC A58). Not obeyed
+    /// yet.
+    pub load_reports: Option<LoadReports>,
+    /// When to stop retrying. Not obeyed yet.
+    pub retry_throttling: Option<RetryThrottling>,
+    /// The service whose health each server is asked for. Not obeyed yet.
+    pub health_check: Option<HealthCheck>,
+    /// How many connections an endpoint may have. Not obeyed yet.
+    pub connection_scaling: Option<ConnectionScaling>,
+    pub(super) methods: MethodTable,
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self {
+            policy: Policy::RoundRobin,
+            load_reports: None,
+            retry_throttling: None,
+            health_check: None,
+            connection_scaling: None,
+            methods: MethodTable::default(),
+        }
+    }
+}
+
+impl ServiceConfig {
+    /// What holds for a method, by its path as gRPC sends it: `/package.Service/Method`.
+    ///
+    /// The most specific name wins: the method's, then its service's, then the empty one. Neither
+    /// allocates nor locks; any text is a valid argument.
+    pub fn method(&self, path: &str) -> &MethodConfig {
+        self.methods.find(path).unwrap_or(const { &MethodConfig::UNSET })
+    }
+}
