@@ -25,12 +25,12 @@ impl Tally {
         )
     }
 
-    /// ctest's closing lines: `100% tests passed, 0 tests failed out of 12`.
+    /// ctest's closing lines: `100% tests passed, 0 tests failed out of 12`; since CMake 4 a clean one is `100% tests passed out of 12`.
     pub fn of_ctest(text: &str) -> Self {
-        text.lines().filter(|line| line.contains("tests failed out of ")).fold(
+        text.lines().filter(|line| line.contains("% tests passed") && line.contains(" out of ")).fold(
             Self::default(),
             |sum, line| {
-                let failed = before(line, " tests failed");
+                let failed = before(line, " tests failed") + before(line, " test failed");
                 let all: u32 = line.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(failed);
                 Self { passed: sum.passed + all.saturating_sub(failed), failed: sum.failed + failed }
             },
@@ -94,6 +94,8 @@ mod tests {
             Tally::of_ctest("\n100% tests passed, 0 tests failed out of 12\n\nTotal Test time"),
             tally(12, 0)
         );
+        assert_eq!(Tally::of_ctest("100% tests passed out of 70"), tally(70, 0));
+        assert_eq!(Tally::of_ctest("99% tests passed, 1 test failed out of 70"), tally(69, 1));
         assert_eq!(Tally::of_ctest("83% tests passed, 2 tests failed out of 12"), tally(10, 2));
         let twice = "100% tests passed, 0 tests failed out of 1\n50% tests passed, 1 tests failed out of 2";
         assert_eq!(Tally::of_ctest(twice), tally(2, 1));
