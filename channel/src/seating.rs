@@ -21,7 +21,7 @@ use crate::log::Log;
 use crate::options::UpdateError;
 use crate::output::Output;
 use crate::shared::Shared;
-use crate::subchannels::{Phase, Subchannels};
+use crate::subchannels::{Phase, Subchannel, Subchannels};
 
 /// While endpoints drain, poll at least this often: a call that had begun at a leaving endpoint and was
 /// undone can be the last one out, and has no way to say so.
@@ -141,9 +141,7 @@ impl Seating {
                 continue;
             };
             if record.sit(*block, handle) {
-                // The handle was asked for just now: it cannot be stale.
-                let _ = controller.set_connectivity(handle, record.state);
-                let _ = controller.set_health(handle, record.health);
+                introduce(controller, handle, record);
             }
         }
     }
@@ -209,8 +207,9 @@ impl Seating {
     /// What the connection said before counts no more, in the core as here.
     fn hang_up(&mut self, endpoint: u32) -> Option<Action> {
         let record = self.subchannels.get_mut(endpoint)?;
-        record.state = Connectivity::Idle;
-        std::mem::take(&mut record.dialled).then_some(Action::Disconnect { endpoint })
+        let dialled = record.dialled;
+        record.let_go();
+        dialled.then_some(Action::Disconnect { endpoint })
     }
 
     /// Two blocks may both find that an endpoint's calls have had their time.
@@ -343,4 +342,16 @@ impl Seating {
     pub(crate) fn capacity(&self) -> u32 {
         self.held.last().map_or(0, |held| blocks::capacity(held.block))
     }
+}
+
+/// Tells a slot that is new what is known of its endpoint. The handle was asked for just now: it cannot be
+/// stale.
+fn introduce(controller: &mut BlockController, handle: evener_core::Handle, record: &Subchannel) {
+    if record.failing {
+        // As it came about: the failure of an attempt, which counts until the endpoint is READY.
+        let _ = controller.set_connectivity(handle, Connectivity::Connecting);
+        let _ = controller.set_connectivity(handle, Connectivity::TransientFailure);
+    }
+    let _ = controller.set_connectivity(handle, record.state);
+    let _ = controller.set_health(handle, record.health);
 }

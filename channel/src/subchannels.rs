@@ -52,6 +52,8 @@ pub(crate) struct Subchannel {
     pub(crate) phase: Phase,
     /// As the transport told it last; mirrored into every block, also into later ones.
     pub(crate) state: Connectivity,
+    /// It failed and was not READY since (gRFC A62).
+    pub(crate) failing: bool,
     pub(crate) health: Health,
     pub(crate) last_error: String,
     /// The transport was asked to connect, and not to disconnect since.
@@ -71,6 +73,7 @@ impl Subchannel {
             endpoint: endpoint.clone(),
             phase: Phase::Live,
             state: Connectivity::Idle,
+            failing: false,
             health: Health::Unknown,
             last_error: String::new(),
             dialled: false,
@@ -92,6 +95,18 @@ impl Subchannel {
             self.last_error = clip(error, MAX_ERROR);
         }
         self.state = state;
+        match state {
+            Connectivity::TransientFailure => self.failing = true,
+            Connectivity::Ready => self.failing = false,
+            _ => {}
+        }
+    }
+
+    /// It was told to disconnect: what it said before counts no more.
+    pub(crate) fn let_go(&mut self) {
+        self.state = Connectivity::Idle;
+        self.failing = false;
+        self.dialled = false;
     }
 
     /// Takes a seat in a block. Returns whether it is a new one, whose slot has been told nothing yet.
@@ -247,6 +262,9 @@ impl Subchannels {
             if let Some(record) = self.get_mut(index) {
                 record.phase = Phase::Live;
                 record.cancelled = false;
+                if record.endpoint.addresses != endpoint.addresses {
+                    record.target = endpoint.grpc_target().unwrap_or_default();
+                }
                 record.endpoint = endpoint;
             }
         }

@@ -208,6 +208,55 @@ fn growth_carries_failures_as_well() {
 }
 
 #[test]
+fn an_endpoint_that_fails_is_failing_until_it_is_ready_whatever_grows_meanwhile() {
+    let mut transport = FakeTransport::over(&ports(1, 32));
+    for endpoint in connects(&transport.poll()) {
+        transport.fail(endpoint, "connection refused");
+        transport.set(endpoint, Connectivity::Connecting);
+    }
+    transport.poll();
+    transport.failed();
+    transport.update(&ports(1, 33));
+    transport.poll();
+    transport.fail(transport.index_of(33).expect("known"), "connection refused");
+    transport.poll();
+    transport.failed();
+    transport.set(0, Connectivity::Ready);
+    transport.poll();
+    transport.finish(transport.started());
+}
+
+#[test]
+fn pick_first_that_has_failed_everywhere_tries_only_what_is_new_when_it_grows() {
+    let config = r#"{"loadBalancingConfig": [{"pick_first": {}}]}"#.to_owned();
+    let options = ChannelOptions { service_config: Some(config), ..ChannelOptions::default() };
+    let mut transport = FakeTransport::over_with(&ports(1, 32), options);
+    for _ in 0..32 {
+        for endpoint in connects(&transport.poll()) {
+            transport.fail(endpoint, "connection refused");
+        }
+    }
+    transport.poll();
+    transport.failed();
+    transport.update(&ports(1, 33));
+    assert_eq!(connects(&transport.poll()), [32]);
+    transport.fail(32, "connection refused");
+    transport.poll();
+    transport.failed();
+}
+
+#[test]
+fn the_order_of_addresses_is_that_of_the_latest_list() {
+    let given = |text: &str| vec![text.parse::<Endpoint>().expect("an endpoint")];
+    let mut transport = FakeTransport::over(&[]);
+    transport.engine.update_endpoints(given("127.0.0.1:1|127.0.0.1:2")).expect("taken over");
+    transport.connect_all();
+    transport.engine.update_endpoints(given("127.0.0.1:2|127.0.0.1:1")).expect("taken over");
+    assert_eq!(transport.poll(), [], "it is the same endpoint");
+    assert_eq!(transport.engine.endpoint_target(0).as_deref(), Some("ipv4:127.0.0.1:2,127.0.0.1:1"));
+}
+
+#[test]
 fn pick_first_grows_without_a_new_connection_and_rests_without_any() {
     let config = r#"{"loadBalancingConfig": [{"pick_first": {}}]}"#.to_owned();
     let options = ChannelOptions { service_config: Some(config), ..ChannelOptions::default() };
