@@ -24,6 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Entries of the exact weighted schedule: weights whose sum over their greatest common divisor is at most this are met exactly.
 const SCHEDULE: u32 = 1024;
 const LARGEST: u32 = 32_767;
+/// Picks of `pick_many` between two looks for Ctrl-C.
+const SIGNALS_EVERY: usize = 65_536;
 
 type Shared = Arc<[AtomicU32]>;
 
@@ -179,8 +181,11 @@ impl Balancer {
     /// ['a', 'a', 'a']
     fn pick_many<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Bound<'py, PyList>> {
         let picked = PyList::empty(py);
-        for _ in 0..count {
+        for made in 0..count {
             picked.append(self.pick(py)?)?;
+            if made % SIGNALS_EVERY == SIGNALS_EVERY - 1 {
+                py.check_signals()?;
+            }
         }
         Ok(picked)
     }
@@ -347,7 +352,15 @@ impl Balancer {
         let mut listed = HashSet::with_capacity(endpoints.len());
         for (object, weight) in endpoints {
             let fresh = self.next_serial.fetch_add(1, Relaxed);
-            let serial: u64 = serials.call_method1("setdefault", (object, fresh))?.extract()?;
+            let serial =
+                serials.call_method1("setdefault", (object, fresh)).and_then(|found| found.extract::<u64>());
+            let serial = match serial {
+                Ok(serial) => serial,
+                Err(unhashable) => {
+                    self.forget_unseated(py, &wanted)?;
+                    return Err(unhashable);
+                }
+            };
             if listed.insert(serial) {
                 wanted.push((object.clone(), serial, *weight));
             }

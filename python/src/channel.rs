@@ -1,5 +1,6 @@
 //! One channel of the engine.
 
+use crate::clock;
 use crate::driver::Driver;
 use crate::endpoints::{Spec, endpoints, lists};
 use crate::errors::unusable;
@@ -107,7 +108,7 @@ impl Channel {
     #[pyo3(signature = (epoch, timeout=None))]
     fn wait(&self, py: Python<'_>, epoch: u64, timeout: Option<f64>) -> PyResult<bool> {
         let channel = self.engine()?;
-        let limit = timeout.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+        let limit = timeout.map(clock::timeout).transpose()?;
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         loop {
             let slice = Instant::now() + SLICE;

@@ -1,7 +1,9 @@
 //! The core's time: microseconds since the process first asked, in wrapping `u32` ticks.
 
+use pyo3::PyResult;
+use pyo3::exceptions::PyValueError;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 static START: OnceLock<Instant> = OnceLock::new();
 
@@ -14,4 +16,12 @@ pub(crate) fn ticks() -> u32 {
 pub(crate) fn ticks_of(seconds: f64) -> u32 {
     const LONGEST: f64 = (1_u32 << 31) as f64 - 1.0;
     (seconds * 1e6).clamp(0.0, LONGEST) as u32
+}
+
+/// A timeout in seconds: negative is none left, and years are as good as for ever. ValueError for what is no number.
+pub(crate) fn timeout(seconds: f64) -> PyResult<Duration> {
+    if seconds.is_nan() {
+        return Err(PyValueError::new_err("the timeout is not a number"));
+    }
+    Ok(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
 }

@@ -1,10 +1,10 @@
 //! The engine's events, taken in batches by a thread that waits outside of the interpreter, or by an event loop.
 
+use crate::clock;
 use crate::fork::Born;
 use evener_channel::{Action, Event};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use std::time::Duration;
 
 pub(crate) const CONNECT: u32 = 0;
 pub(crate) const DISCONNECT: u32 = 1;
@@ -45,7 +45,7 @@ impl Driver {
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Vec<PyEvent>>> {
         let driver = self.engine()?;
-        let timeout = timeout.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+        let timeout = timeout.map(clock::timeout).transpose()?;
         let events = py.detach(|| {
             let Some(first) = driver.next(timeout) else { return Vec::new() };
             let mut events = vec![event(first)];

@@ -6,6 +6,7 @@ import asyncio
 import collections
 import gc
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
@@ -16,6 +17,8 @@ import grpc
 import grpc.aio
 import pytest
 from conftest import TESTDATA, Server, target_of
+from evener.grpc.aio._driver import LoopDriver
+from evener.grpc.aio._transport import InnerEndpoint
 
 import demo_pb2 as pb
 import demo_pb2_grpc as pb_grpc
@@ -347,5 +350,79 @@ def test_many_calls_at_once(three: list[Server]) -> None:
             replies = await asyncio.gather(*(_text(stub.Unary(pb.Request(text="x"), timeout=30)) for _ in range(500)))
             assert replies == ["x"] * 500
             assert (total(channel, "ok"), total(channel, "in_flight")) == (500, 0)
+
+    run(main())
+
+
+def test_a_timeout_that_is_no_number_is_refused(silent: str) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(f"static:///{silent}") as channel:
+            stub: Any = pb_grpc.DemoStub(channel)
+            with pytest.raises(ValueError, match="not a number"):
+                await stub.Unary(pb.Request(), timeout=float("nan"))
+            for_ever = stub.Unary(pb.Request(), timeout=float("inf"))
+            assert await code_of(stub.Unary(pb.Request(), timeout=0.05)) is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert not for_ever.done()
+            for_ever.cancel()
+
+    run(main())
+
+
+def test_a_channel_that_cannot_be_made_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        with pytest.raises(evener.ConfigError):
+            evener.grpc.aio.insecure_channel("no-such-scheme:///x")
+
+    run(main())
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        run(main())
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert not any(isinstance(each, LoopDriver) for each in gc.get_objects())
+
+
+def test_each_call_is_reported_once_whatever_the_application_does(three: list[Server]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three)) as channel:
+            stub: Any = pb_grpc.DemoStub(channel)
+            await channel.channel_ready()
+
+            async def slow() -> object:
+                return await stub.Unary(pb.Request(delay_ms=300))
+
+            tasks = [asyncio.create_task(slow()) for _ in range(6)]
+            await eventually(lambda: total(channel, "in_flight") == 6)
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(end) for end in ends} == {asyncio.CancelledError}
+
+            async def broken() -> AsyncIterator[Any]:
+                yield pb.Request()
+                raise RuntimeError("made for the test")
+
+            with pytest.raises(BaseException):
+                await stub.Up(broken(), timeout=10)
+            gc.collect()
+            await eventually(lambda: total(channel, "in_flight") == 0)
+            assert sum(total(channel, column) for column in ("ok", "failed", "rejected", "other")) == 7
+
+    run(main())
+
+
+def test_endpoints_that_come_and_go_leave_nothing_behind(three: list[Server]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three)) as channel:
+            stub: Any = pb_grpc.DemoStub(channel)
+            for turn in range(15):
+                channel.update_endpoints([three[turn % 3].address])
+                assert (await stub.Unary(pb.Request(), timeout=10)).server == f"s{turn % 3}"
+
+            def inner() -> int:
+                gc.collect()
+                return sum(isinstance(each, InnerEndpoint) for each in gc.get_objects())
+
+            await eventually(lambda: inner() == 1)
 
     run(main())

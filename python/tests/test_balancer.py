@@ -6,6 +6,7 @@ import collections
 import gc
 import threading
 import weakref
+from typing import Any
 
 import evener
 import pytest
@@ -218,3 +219,50 @@ def test_threads_share_a_balancer() -> None:
     assert not errors
     balancer.update([])
     assert len(balancer) == 0
+
+
+def test_objects_of_a_refused_list_are_let_go() -> None:
+    class Server:
+        pass
+
+    balancer: evener.Balancer[object] = evener.Balancer(["kept"])
+    refused = Server()
+    gone = weakref.ref(refused)
+    with pytest.raises(TypeError, match="unhashable"):
+        balancer.update([refused, []])
+    del refused
+    gc.collect()
+    assert gone() is None
+    assert balancer.pick() == "kept"
+
+
+def test_objects_may_use_the_balancer_while_it_asks_about_them() -> None:
+    """Hashes, comparisons and ends are Python code, which may call back: no lock is held then."""
+    balancers: list[evener.Balancer[Any]] = []
+
+    class Server:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __hash__(self) -> int:
+            for balancer in balancers:
+                balancer.pick()
+                balancer.stats()
+            return self.number % 3
+
+        def __eq__(self, other: object) -> bool:
+            for balancer in balancers:
+                balancer.set_policy("round_robin")
+                len(balancer)
+            return isinstance(other, Server) and self.number == other.number
+
+        def __del__(self) -> None:
+            for balancer in balancers:
+                balancer.stats()
+
+    balancers.append(evener.Balancer([Server(number) for number in range(5)]))
+    for turn in range(10):
+        balancers[0].update([Server(turn + number) for number in range(5)])
+        balancers[0].set_state(Server(turn + 1), "ready")
+    assert sorted(picked.number for picked in balancers[0].pick_many(5)) == [9, 10, 11, 12, 13]
+    balancers.clear()

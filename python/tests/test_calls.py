@@ -14,6 +14,7 @@ import evener.grpc
 import grpc
 import pytest
 from conftest import Server, eventually, target_of
+from evener.grpc._transport import InnerEndpoint
 
 import demo_pb2 as pb
 import demo_pb2_grpc as pb_grpc
@@ -222,3 +223,56 @@ def test_a_lost_server_costs_no_call(start_server: Callable[..., Server], three:
         thread.join()
     # Calls in flight at the stop may be cut, one per thread.
     assert len(failures) <= len(threads)
+
+
+def test_each_call_is_reported_once_whatever_the_application_does(three: list[Server]) -> None:
+    """Serializers, request iterators and interceptors that raise."""
+
+    def broken(_: object) -> Any:
+        raise ValueError("made for the test")
+
+    def ends() -> Iterator[Any]:
+        yield pb.Request()
+        raise ValueError("made for the test")
+
+    class Broken(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+        def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+            continuation(details, request)
+            raise ValueError("made for the test")
+
+    with evener.grpc.insecure_channel(target_of(three)) as channel:
+        grpc.channel_ready_future(channel).result(timeout=10)
+        unserializable: Any = channel.unary_unary("/evener.demo.Demo/Unary", broken, pb.Reply.FromString)
+        unreadable: Any = channel.unary_unary("/evener.demo.Demo/Unary", pb.Request.SerializeToString, broken)
+        stream: Any = channel.unary_stream("/evener.demo.Demo/Down", broken, pb.Reply.FromString)
+        intercepted: Any = pb_grpc.DemoStub(grpc.intercept_channel(channel, Broken()))
+        attempts: list[Callable[[], object]] = [
+            lambda: unserializable(pb.Request(), timeout=10),
+            lambda: unserializable.future(pb.Request(), timeout=10).result(10),
+            lambda: unreadable(pb.Request(), timeout=10),
+            lambda: list(stream(pb.Request(), timeout=10)),
+            lambda: pb_grpc.DemoStub(channel).Up(ends(), timeout=10),
+            lambda: intercepted.Unary(pb.Request(), timeout=10),
+        ]
+        for attempt in attempts:
+            with pytest.raises((grpc.RpcError, ValueError)):
+                attempt()
+
+        def total(*columns: str) -> int:
+            return sum(each[column] for each in json.loads(channel.describe())["endpoints"] for column in columns)
+
+        eventually(lambda: total("in_flight") == 0)
+        assert total("ok", "failed", "rejected", "other") == len(attempts)
+
+
+def test_endpoints_that_come_and_go_leave_nothing_behind(three: list[Server]) -> None:
+    def inner() -> int:
+        gc.collect()
+        return sum(isinstance(each, InnerEndpoint) for each in gc.get_objects())
+
+    with evener.grpc.insecure_channel(target_of(three)) as channel:
+        stub: Any = pb_grpc.DemoStub(channel)
+        for turn in range(15):
+            channel.update_endpoints([three[turn % 3].address])
+            eventually(lambda turn=turn: stub.Unary(pb.Request(), timeout=10).server == f"s{turn % 3}")
+        eventually(lambda: inner() == 1)

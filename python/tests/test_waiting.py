@@ -186,3 +186,20 @@ def test_an_unknown_list_is_a_clear_failure() -> None:
             pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=10)
         error: Any = caught.value
         assert error.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@flavours
+def test_a_timeout_that_is_no_number_is_refused(silent: str, call: Callable[[Any, dict[str, Any]], str]) -> None:
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel, pytest.raises(ValueError, match="not a number"):
+        call(pb_grpc.DemoStub(channel), {"timeout": float("nan")})
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, threading.TIMEOUT_MAX * 2])
+def test_a_call_that_waits_for_ever_does_not_stop_the_clock_of_others(silent: str, timeout: float) -> None:
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel:
+        stub: Any = pb_grpc.DemoStub(channel)
+        for_ever = [stub.Unary.future(pb.Request(), timeout=timeout), stub.Down(pb.Request(), timeout=timeout)]
+        for _ in range(2):
+            short = stub.Unary.future(pb.Request(), timeout=0.05)
+            assert short.exception(timeout=10).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert not any(each.done() for each in for_ever)

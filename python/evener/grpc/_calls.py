@@ -11,6 +11,7 @@ import grpc
 
 from evener._native import Failure, Ticket
 from evener.grpc import _bases, _ended, _late, _states
+from evener.grpc._timeouts import shortest
 from evener.grpc._transport import Kind, Transport
 
 # A call that its inner channel could not send has not been seen by anyone, so it may go elsewhere, as gRPC does when the picked
@@ -39,10 +40,7 @@ class _Method:
 
     def timeout(self, timeout: float | None) -> float | None:
         """The call's own time or the method's, whichever is less. Seconds."""
-        configured = self._native.method_config(self._kind.path)[0]
-        if configured is None or timeout is None:
-            return timeout if configured is None else configured
-        return min(timeout, configured)
+        return shortest(timeout, self._native.method_config(self._kind.path)[0])
 
     def pick(self, wait_for_ready: bool | None) -> tuple[Ticket, Any] | Failure | int:
         """An endpoint's ticket and inner multicallable; or why there is none, or the epoch to wait for."""

@@ -71,10 +71,12 @@ class Process:
 
     def stop(self) -> None:
         """Ends waiting calls and the thread: a thread must not come back from the engine into an interpreter that is gone."""
-        for actor in self.registry.actors():
-            actor.close()
-        self.native.shutdown()
-        self._thread.join(_JOIN_SECONDS)
+        try:
+            for actor in self.registry.actors():
+                actor.close()
+        finally:
+            self.native.shutdown()
+            self._thread.join(_JOIN_SECONDS)
 
 
 def _drive(native: _native.Driver, registry: Registry) -> None:

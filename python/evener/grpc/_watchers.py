@@ -67,7 +67,7 @@ class Watchers:
             callback, state = news
             try:
                 callback(state)
-            except Exception:
+            except BaseException:  # SystemExit, too: this thread serves the other callbacks
                 _LOG.exception("a connectivity callback raised")
 
     def _next(self) -> tuple[StateCallback, grpc.ChannelConnectivity] | None:

@@ -14,6 +14,7 @@ import grpc.aio
 
 from evener._native import Failure, Ticket
 from evener.grpc import _bases, _states
+from evener.grpc._timeouts import shortest
 from evener.grpc._transport import Kind
 from evener.grpc.aio import _deferred
 from evener.grpc.aio._deferred import EndedCall
@@ -42,7 +43,7 @@ class _Method:
     def begin(self, request: Any, timeout: float | None, wait_for_ready: bool | None, arguments: dict[str, Any]) -> Any:
         """The call: running, ended, or waiting for an endpoint."""
         transport = self._channel._attached()
-        timeout = _shortest(timeout, transport.native.method_config(self._kind.path)[0])
+        timeout = shortest(timeout, transport.native.method_config(self._kind.path)[0])
         picked = self.pick(transport, wait_for_ready)
         if isinstance(picked, int):
             return self._defer(transport, request, timeout, wait_for_ready, arguments)
@@ -139,12 +140,6 @@ class _Method:
         if self._unserialized is None:
             self._unserialized = type(self)(self._channel, self._kind._replace(serializer=None))
         return self._unserialized, self._kind.serializer(request)
-
-
-def _shortest(timeout: float | None, configured: float | None) -> float | None:
-    if configured is None or timeout is None:
-        return timeout if configured is None else configured
-    return min(timeout, configured)
 
 
 def _report(ticket: Ticket, call: Any) -> None:
