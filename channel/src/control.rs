@@ -109,8 +109,8 @@ impl Control {
         }
         self.active = true;
         self.source.begin(now);
-        if let Some(Err(error)) = self.pending.take().map(|list| self.accept(shared, list)) {
-            self.log.note(Level::Error, format!("{}: list refused: {error}", shared.target));
+        if let Some(list) = self.pending.take() {
+            self.accept_when_possible(shared, list);
         }
     }
 
@@ -182,8 +182,8 @@ impl Control {
         self.reasons = None;
         let has_list = self.seating.blocks() > 0;
         let list = self.source.take(answer, &shared.target, has_list, now, &mut self.log);
-        if let Some(Err(error)) = list.map(|list| self.accept(shared, list)) {
-            self.log.note(Level::Error, format!("{}: list refused: {error}", shared.target));
+        if let Some(list) = list {
+            self.accept_when_possible(shared, list);
         }
     }
 
@@ -218,6 +218,12 @@ impl Control {
         self.refused = refused;
         self.pending = refused.then_some(list);
         result
+    }
+
+    /// As [`Control::accept`], for a list nobody waits for an answer about. The one error such a list can
+    /// meet is that there is no room, which was said once and is tried again when there is.
+    fn accept_when_possible(&mut self, shared: &Shared, list: Vec<Endpoint>) {
+        let _ = self.accept(shared, list);
     }
 
     fn retry(&mut self, shared: &Shared) -> bool {

@@ -3,7 +3,7 @@
 //! ```text
 //!  start_call ─► Shared: blocks, cursor, epochs, flags         (atomics; any thread)
 //!                  ▲ publishes                 │ notify
-//!  Control: controllers, endpoints, resolution │               (one mutex)
+//!  Control: Source (lookups) ─► Seating (endpoints, blocks' controllers)     (one mutex)
 //!                  ▲ poll(now)                 ▼
 //!  Driver: next() ─┴──────────────────────── Signal
 //! ```

@@ -392,6 +392,8 @@ fn the_largest_block_takes_a_list_over_when_calls_have_ended() {
     transport.finish(transport.started());
     assert_eq!(transport.engine.describe(transport.now)["resolution"]["waits_for_room"], true);
 
+    assert_eq!(transport.logs.iter().filter(|(_, text)| text.contains("no room")).count(), 1);
+
     // The application gives a list that fits together with what runs: the waiting one is forgotten.
     transport.engine.update_endpoints(many(1_000_000, 20_000)).expect("room");
     assert_eq!(connects(&transport.poll()).len(), 20_000);

@@ -125,6 +125,29 @@ fn no_interval_is_too_long_or_too_short_to_reckon_with() {
 }
 
 #[test]
+fn a_list_without_room_is_said_once_however_often_it_is_looked_up() {
+    let address = |n: u32| std::net::SocketAddr::from(([10, (n >> 16) as u8, (n >> 8) as u8, n as u8], 80));
+    let many = |from: u32| (from..from + 40_000).map(|n| Endpoint::new(vec![address(n).into()])).collect();
+    let mut transport = dns();
+    transport.engine.state(true);
+    transport.poll();
+    transport.resolved(Answer::List(many(0)));
+    let everybody = transport.connect_all().len();
+    let tickets: Vec<CallTicket> = (0..everybody).map(|_| transport.started()).collect();
+    for _ in 0..3 {
+        transport.resolved(Answer::List(many(100_000)));
+        transport.poll();
+        transport.now += 40 * SECOND;
+        transport.poll();
+    }
+    let problems = transport.logs.iter().filter(|(level, _)| *level <= Level::Warning);
+    assert_eq!(problems.count(), 1, "{:?}", transport.logs);
+    tickets.into_iter().for_each(|ticket| transport.finish(ticket));
+    transport.poll();
+    assert_eq!(transport.connect_all().len(), 0, "asked for when the calls had ended");
+}
+
+#[test]
 fn the_applications_list_ends_the_lookups() {
     let mut transport = dns();
     transport.engine.state(true);
