@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use evener_core::{Connectivity, FailReason, Health, Options};
 use evener_discovery::Endpoint;
-use serde_json::Value;
 
 use crate::clock;
 use crate::config::{ServiceConfig, Warning};
-use crate::describe::{self, Subject};
+use crate::describe::Snapshot;
 use crate::event::{Action, Level};
 use crate::failure;
 use crate::log::Log;
@@ -304,16 +303,10 @@ impl Control {
         open.map(|(index, record)| EndpointStats::of(index, record)).collect()
     }
 
-    pub(crate) fn describe(&mut self, shared: &Shared, now: Instant) -> Value {
+    /// All that `describe` tells of what is behind the mutex.
+    pub(crate) fn snapshot(&mut self, shared: &Shared) -> Snapshot {
         self.seating.count(shared);
-        let subject = Subject {
-            shared,
-            seating: &self.seating,
-            source: &self.source,
-            config: self.config_text.as_deref(),
-            waits_for_room: self.refused,
-        };
-        describe::describe(&subject, now)
+        Snapshot::of(&self.seating, &self.source, self.config_text.as_deref(), self.refused)
     }
 
     /// Why calls fail now. `None` stands for a target that was never resolved.

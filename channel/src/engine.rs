@@ -130,7 +130,9 @@ impl Engine {
     }
 
     pub(crate) fn describe(&self, now: Instant) -> serde_json::Value {
-        lock(&self.control).describe(&self.shared, now)
+        // The lock is given up before the text is made.
+        let snapshot = lock(&self.control).snapshot(&self.shared);
+        snapshot.describe(&self.shared, now)
     }
 
     pub(crate) fn stats(&self) -> Vec<EndpointStats> {
