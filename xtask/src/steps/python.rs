@@ -9,18 +9,11 @@ use crate::workspace::Workspace;
 use std::fs;
 use std::sync::OnceLock;
 
-pub const TESTS: Step = Step {
+pub const STEP: Step = Step {
     name: "python",
-    what: "the wheel is built and installed; its tests pass, the shared vectors among them",
+    what: "the wheel is built and installed; its tests pass: vectors, examples of the docs, types and stubs among them",
     needs: Venv::packages,
     run: tests,
-};
-
-pub const TYPES: Step = Step {
-    name: "python-types",
-    what: "mypy on the package and its tests, and stubtest on the stubs of the native module",
-    needs: Venv::packages,
-    run: types,
 };
 
 /// The environment of tests, demo and examples.
@@ -41,7 +34,8 @@ pub fn environment(workspace: &Workspace) -> Result<Venv, String> {
 
 fn tests(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
     let venv = environment(workspace)?;
-    let ended = in_python(workspace, venv.run("python")).args(["-m", "pytest", "tests"]).end()?;
+    // From the root: in its own folder the package's sources would stand before the installed wheel.
+    let ended = venv.run("python").args(["-m", "pytest", "python/tests"]).folder(workspace.root()).end()?;
     let seen = Tally::of_pytest(&ended.text);
     *tally += seen;
     match (ended.is_success(), seen.is_empty()) {
@@ -49,19 +43,6 @@ fn tests(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
         (true, true) => Err("no test was run".to_string()),
         (true, false) => Ok(()),
     }
-}
-
-fn types(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
-    let venv = environment(workspace)?;
-    in_python(workspace, venv.run("python")).args(["-m", "mypy"]).succeed()?;
-    tally.passed += 1;
-    in_python(workspace, venv.run("python")).args(["-m", "mypy.stubtest", "evener"]).succeed()?;
-    tally.passed += 1;
-    Ok(())
-}
-
-fn in_python(workspace: &Workspace, run: Run) -> Run {
-    run.folder(&workspace.file("python"))
 }
 
 /// Builds the wheel and installs it. Cargo keeps what has not changed, so the second time is short.
