@@ -1,6 +1,5 @@
 //! The Python package: built as a wheel, installed, tested, its stubs compared with what is really there.
 
-use crate::command::Run;
 use crate::suite::Step;
 use crate::tally::Tally;
 use crate::toolchain::cargo_environment;
