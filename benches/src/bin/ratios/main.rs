@@ -63,7 +63,7 @@ impl Arguments {
     fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let mut arguments = Self { rounds: 101, output: None, others: Others::default() };
         while let Some(name) = given.next() {
-            let mut value = || given.next().ok_or(format!("{name} needs a value"));
+            let mut value = || given.next().ok_or_else(|| format!("{name} needs a value"));
             match name.as_str() {
                 "--rounds" => arguments.rounds = value()?.parse::<usize>()?.max(1),
                 "--output" => arguments.output = Some(value()?),
