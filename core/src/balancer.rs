@@ -2,10 +2,10 @@
 
 use crate::handle::{BeginError, Handle, RawTicket, Stale, Ticket};
 use crate::layout::{CALL_LIMIT, ClaimError, HEAD_WORDS, Layout, Limits, SEEDS, STATE};
-use crate::pick::cursor::PickCursor;
+use crate::pick::cursor::{Cursor, PickCursor};
 use crate::pick::{Draw, Pick, Start};
 use crate::publish::state_word::{self, Seen, Sound};
-use crate::publish::table;
+use crate::publish::table::Look;
 use crate::slot::counters::{Counters, Outcome};
 use crate::slot::{Slot, attention, counters, gate};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
@@ -58,6 +58,22 @@ impl<S: Deref<Target = [AtomicU32]>> Balancer<S> {
     #[inline(always)]
     pub fn pick<C: PickCursor>(&self, cursor: &C) -> Pick {
         pick(&self.words, cursor)
+    }
+
+    /// One attempt of [`pick`](Self::pick) that is small enough to be inlined without a frame, for a C ABI: answers the
+    /// endpoint whose turn it is, in the usual case. Otherwise, [`pick_again`](Self::pick_again) goes on: rows are chosen in
+    /// another way, there are none, the cursor has no offset yet, or a table was published in that moment.
+    #[inline(always)]
+    pub fn pick_in_turn(&self, cursor: &Cursor) -> Option<Handle> {
+        pick_in_turn(&self.words, cursor)
+    }
+
+    /// Chooses by the step that a cursor took last; by its first one if it took none.
+    pub fn pick_again(&self, cursor: &Cursor) -> Pick {
+        match cursor.last() {
+            Some(draw) => pick_drawn(&self.words, draw),
+            None => self.pick(cursor),
+        }
     }
 
     /// Begins a call at a handle.
@@ -137,22 +153,31 @@ impl<S: Deref<Target = [AtomicU32]>> Balancer<S> {
 #[inline(always)]
 fn pick<C: PickCursor>(words: &[AtomicU32], cursor: &C) -> Pick {
     let Some(head) = words.first_chunk::<HEAD_WORDS>() else { return Pick::Queue };
-    let (state, draw) = (&head[STATE], cursor.draw(&head[SEEDS]));
+    let state = &head[STATE];
+    let count = cursor.step(&head[SEEDS]);
     let seen = Seen::now::<Sound>(state);
-    let found = table::find(words, seen.buffer(), draw);
-    match found {
-        Some(handle) if seen.is_whole::<Sound>(state) => Pick::Complete(handle),
-        _ => pick_at_leisure(words, draw),
+    match Look::at(words, head, seen.buffer()).find(count, || cursor.key()) {
+        Some(handle) if seen.is_unmoved::<Sound>(state) => Pick::Complete(handle),
+        _ => pick_drawn(words, Draw { count, key: cursor.key() }),
     }
 }
 
-/// The same draw once more: there was no row to pick, or publications came in between. Apart, so that nothing of
-/// it is in the way of a pick.
-#[cold]
+#[inline(always)]
+fn pick_in_turn(words: &[AtomicU32], cursor: &Cursor) -> Option<Handle> {
+    let head = words.first_chunk::<HEAD_WORDS>()?;
+    let count = cursor.step_on()?;
+    let seen = Seen::now::<Sound>(&head[STATE]);
+    let handle = Look::at(words, head, seen.buffer()).next_in_turn(count)?;
+    seen.is_unmoved::<Sound>(&head[STATE]).then_some(handle)
+}
+
+/// Where one straight attempt did not find an endpoint: there is no row to pick, or publications came in between.
+/// Apart, so that nothing of it is in the way of a pick.
 #[inline(never)]
-fn pick_at_leisure(words: &[AtomicU32], draw: Draw) -> Pick {
-    let Some(state) = words.get(STATE) else { return Pick::Queue };
-    state_word::read::<Sound, _>(state, |buffer| table::pick(words, buffer, draw)).unwrap_or(Pick::Queue)
+fn pick_drawn(words: &[AtomicU32], draw: Draw) -> Pick {
+    let Some(head) = words.first_chunk::<HEAD_WORDS>() else { return Pick::Queue };
+    let look = |buffer| Look::at(words, head, buffer).pick(draw);
+    state_word::read::<Sound, _>(&head[STATE], look).unwrap_or(Pick::Queue)
 }
 
 fn begin(words: &[AtomicU32], layout: &Layout, handle: Handle, now: u32) -> Result<Ticket, BeginError> {

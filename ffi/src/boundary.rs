@@ -123,6 +123,32 @@ pub(crate) unsafe fn live<'a, T: Marked>(pointer: *const T) -> Result<&'a T, eve
     Ok(unsafe { &*pointer })
 }
 
+/// An object, something that is read, and where a result goes: as [`live`], [`shared`] and [`Out::new`] take them, with as few
+/// tests as that can be done in. `None` where one of them would refuse; which one, and why, they say.
+///
+/// # Safety
+/// Each pointer is null, misaligned, or good for what its one of the three functions says.
+#[inline(always)]
+pub(crate) unsafe fn usual<'a, T: Marked, U, V>(
+    object: *const T,
+    read: *const U,
+    out: *mut V,
+) -> Option<(&'a T, &'a U, Out<V>)> {
+    const { assert!(align_of::<U>() == align_of::<u32>() && align_of::<V>() == align_of::<u32>()) };
+    let aligned = (object.addr() | read.addr() | out.addr()).is_multiple_of(align_of::<u32>());
+    if object.is_null() || read.is_null() || out.is_null() || !aligned {
+        return None;
+    }
+    // SAFETY: aligned for a word, readable; an AtomicU32 takes any bit pattern.
+    let mark = unsafe { &*mark_at(object) };
+    // The mark holds the address, and no object was ever made at one that is misaligned for it.
+    if mark.load(Ordering::Acquire) != mark_of(object) {
+        return None;
+    }
+    // SAFETY: the mark says that a whole `T` lies here and has not ended; the other one is not null, aligned and readable.
+    Some(unsafe { (&*object, &*read, Out(out)) })
+}
+
 /// A shared reference.
 ///
 /// # Safety
@@ -245,6 +271,14 @@ macro_rules! out {
     (optional $pointer:expr) => {
         // SAFETY: the crate's contract for callers covers every pointer argument.
         unsafe { $crate::boundary::Out::optional($pointer) }?
+    };
+}
+
+/// The library's object, what is read and where the result goes, if nothing is wrong with any of them.
+macro_rules! usual {
+    ($object:expr, $read:expr, $out:expr) => {
+        // SAFETY: the crate's contract for callers covers every pointer argument.
+        unsafe { $crate::boundary::usual($object, $read, $out) }
     };
 }
 

@@ -43,7 +43,7 @@ fn claimed_cursors_take_every_step_once() {
         let seeds = Arc::new(AtomicU32::new(0));
         let draw = |shared: &SharedCursor, seeds: &AtomicU32| -> Vec<u32> {
             let cursor = ClaimedCursor::new(shared);
-            (0..CLAIM + 1).map(|_| cursor.draw(seeds).count).collect()
+            (0..CLAIM + 1).map(|_| cursor.step(seeds)).collect()
         };
         let (theirs, their_seeds) = (shared.clone(), seeds.clone());
         let thread = thread::spawn(move || draw(&theirs, &their_seeds));

@@ -18,11 +18,15 @@ pub trait PickCursor: sealed::Draws {}
 impl<C: sealed::Draws> PickCursor for C {}
 
 pub(crate) mod sealed {
-    use super::{AtomicU32, Draw};
+    use super::AtomicU32;
 
     pub trait Draws {
-        /// The next step. `seeds` is the balancer's source of offsets for cursors that have none yet.
-        fn draw(&self, seeds: &AtomicU32) -> Draw;
+        /// Takes the next step. `seeds` is the balancer's source of offsets for cursors that have none yet.
+        fn step(&self, seeds: &AtomicU32) -> u32;
+
+        /// Which stream of random numbers its steps belong to. Asked after a step, and only where it is needed: most
+        /// shapes of table are no matter of chance.
+        fn key(&self) -> u32;
     }
 }
 
@@ -77,6 +81,34 @@ impl Cursor {
     pub fn position(&self) -> u32 {
         self.count.load(Relaxed)
     }
+
+    /// The next step, unless the cursor has no offset yet.
+    #[inline(always)]
+    pub(crate) fn step_on(&self) -> Option<u32> {
+        (self.key.load(Relaxed) != 0).then(|| self.advance())
+    }
+
+    #[inline(always)]
+    fn advance(&self) -> u32 {
+        let count = self.count.load(Relaxed);
+        self.count.store(count.wrapping_add(1), Relaxed);
+        count
+    }
+
+    /// The step taken last, if there was one.
+    pub(crate) fn last(&self) -> Option<Draw> {
+        let key = self.key.load(Relaxed);
+        (key != 0).then(|| Draw { count: self.position().wrapping_sub(1), key })
+    }
+
+    /// Gives a cursor that is all zero its offset.
+    #[cold]
+    #[inline(never)]
+    fn set_out(&self, seeds: &AtomicU32) {
+        let (count, key) = fresh(seeds);
+        self.count.store(count, Relaxed);
+        self.key.store(key, Relaxed);
+    }
 }
 
 #[cfg(not(loom))]
@@ -88,17 +120,16 @@ impl Default for Cursor {
 
 impl sealed::Draws for Cursor {
     #[inline(always)]
-    fn draw(&self, seeds: &AtomicU32) -> Draw {
-        let mut key = self.key.load(Relaxed);
-        if key == 0 {
-            let (count, fresh) = fresh(seeds);
-            self.count.store(count, Relaxed);
-            self.key.store(fresh, Relaxed);
-            key = fresh;
+    fn step(&self, seeds: &AtomicU32) -> u32 {
+        if self.key.load(Relaxed) == 0 {
+            self.set_out(seeds);
         }
-        let count = self.count.load(Relaxed);
-        self.count.store(count.wrapping_add(1), Relaxed);
-        Draw { count, key }
+        self.advance()
+    }
+
+    #[inline(always)]
+    fn key(&self) -> u32 {
+        self.key.load(Relaxed)
     }
 }
 
@@ -142,21 +173,29 @@ impl SharedCursor {
     }
 
     /// Takes `steps` steps at once; answers the first. Model-checked in `models/cursor.rs`.
+    #[inline(always)]
     pub(crate) fn take<O: Orders>(&self, steps: u32, seeds: &AtomicU32) -> Draw {
-        let mut key = self.key.load(Relaxed);
-        if key == 0 {
-            // Two threads may both do this: the offset then moves twice, which nobody can tell.
-            let (count, fresh) = fresh(seeds);
-            self.count.fetch_add(count, Relaxed);
-            self.key.store(fresh, Relaxed);
-            key = fresh;
-        }
+        let key = match self.key.load(Relaxed) {
+            0 => self.set_out(seeds),
+            key => key,
+        };
         if O::ADDS {
             return Draw { count: self.count.fetch_add(steps, Relaxed), key };
         }
         let count = self.count.load(Relaxed);
         self.count.store(count.wrapping_add(steps), Relaxed);
         Draw { count, key }
+    }
+
+    /// Gives a cursor that is all zero its offset, and answers its key. Two threads may both do this: the offset
+    /// then moves twice, which nobody can tell.
+    #[cold]
+    #[inline(never)]
+    fn set_out(&self, seeds: &AtomicU32) -> u32 {
+        let (count, key) = fresh(seeds);
+        self.count.fetch_add(count, Relaxed);
+        self.key.store(key, Relaxed);
+        key
     }
 }
 
@@ -168,8 +207,13 @@ impl Default for SharedCursor {
 
 impl sealed::Draws for SharedCursor {
     #[inline(always)]
-    fn draw(&self, seeds: &AtomicU32) -> Draw {
-        self.take::<Sound>(1, seeds)
+    fn step(&self, seeds: &AtomicU32) -> u32 {
+        self.take::<Sound>(1, seeds).count
+    }
+
+    #[inline(always)]
+    fn key(&self) -> u32 {
+        self.key.load(Relaxed)
     }
 }
 
@@ -193,6 +237,7 @@ impl<'a> ClaimedCursor<'a> {
 
 impl ClaimedCursor<'_> {
     #[cold]
+    #[inline(never)]
     fn claim(&self, seeds: &AtomicU32) {
         let first = self.shared.take::<Sound>(CLAIM, seeds);
         self.next.set(first.count);
@@ -203,13 +248,18 @@ impl ClaimedCursor<'_> {
 
 impl sealed::Draws for ClaimedCursor<'_> {
     #[inline(always)]
-    fn draw(&self, seeds: &AtomicU32) -> Draw {
+    fn step(&self, seeds: &AtomicU32) -> u32 {
         if self.next == self.end {
             self.claim(seeds);
         }
         let count = self.next.get();
         self.next.set(count.wrapping_add(1));
-        Draw { count, key: self.key.get() }
+        count
+    }
+
+    #[inline(always)]
+    fn key(&self) -> u32 {
+        self.key.get()
     }
 }
 
@@ -232,9 +282,11 @@ mod tests {
     fn a_zero_cursor_gets_its_own_offset() {
         let seeds = AtomicU32::new(1);
         let (a, b) = (Cursor::new(), Cursor::new());
-        let (first, other) = (a.draw(&seeds), b.draw(&seeds));
-        assert_ne!(first, other);
-        assert_eq!(a.draw(&seeds), Draw { count: first.count + 1, key: first.key });
+        let (first, other) = (a.step(&seeds), b.step(&seeds));
+        assert_ne!((first, a.key()), (other, b.key()));
+        let key = a.key();
+        assert_ne!(key, 0);
+        assert_eq!((a.step(&seeds), a.key()), (first + 1, key));
     }
 
     #[test]
@@ -244,8 +296,8 @@ mod tests {
         let (a, b) = (ClaimedCursor::new(&shared), ClaimedCursor::new(&shared));
         let mut steps: std::vec::Vec<u32> = std::vec::Vec::new();
         for _ in 0..2 * CLAIM {
-            steps.push(a.draw(&seeds).count);
-            steps.push(b.draw(&seeds).count);
+            steps.push(a.step(&seeds));
+            steps.push(b.step(&seeds));
         }
         steps.sort_unstable();
         assert!(steps.windows(2).all(|pair| pair[1] == pair[0] + 1), "no step twice, none left out");
@@ -255,7 +307,7 @@ mod tests {
     fn steps_wrap() {
         let cursor = Cursor::at(u32::MAX, 1);
         let seeds = AtomicU32::new(1);
-        assert_eq!(cursor.draw(&seeds).count, u32::MAX);
-        assert_eq!(cursor.draw(&seeds).count, 0);
+        assert_eq!(cursor.step(&seeds), u32::MAX);
+        assert_eq!(cursor.step(&seeds), 0);
     }
 }

@@ -139,7 +139,7 @@ impl Sheet<'_> {
             schedule::write(buffer, self.plan.rows, length, &mut turns);
         }
         let start = self.layout.schedule_start(self.built.buffer);
-        self.writer.schedule(self.plan.rows, start, length);
+        self.writer.schedule(start, length);
         true
     }
 }

@@ -103,10 +103,21 @@ impl Seen {
     /// The second look: whether what was read since the first one is whole.
     #[inline(always)]
     pub(crate) fn is_whole<O: Orders>(self, state: &AtomicU32) -> bool {
-        if O::READER_FENCE {
-            fence(Acquire);
-        }
-        let now = state.load(Relaxed);
+        let now = again::<O>(state);
         O::TOLERANCE.is_none_or(|moved| now.wrapping_sub(self.0 & !1) <= moved)
     }
+
+    /// A second look that takes less: whether the word has not moved at all. What was read may be whole where this says no.
+    #[inline(always)]
+    pub(crate) fn is_unmoved<O: Orders>(self, state: &AtomicU32) -> bool {
+        again::<O>(state) == self.0
+    }
+}
+
+#[inline(always)]
+fn again<O: Orders>(state: &AtomicU32) -> u32 {
+    if O::READER_FENCE {
+        fence(Acquire);
+    }
+    state.load(Relaxed)
 }

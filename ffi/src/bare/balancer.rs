@@ -151,17 +151,56 @@ pub unsafe extern "C" fn evener_pick(
     handle: *mut evener_handle,
     reason: *mut u32,
 ) -> evener_status {
+    // The usual case first, with all checks in one go: no call, so hardly a frame, and nothing that can panic (bare/no_panic.sh
+    // shows it), so nothing to catch. Whatever else goes on in a function of its own, at the very end.
+    let given = usual!(balancer, cursor.cast::<Cursor>().cast_const(), handle);
+    let Some((live, position, out)) = given else { return pick_with_care(balancer, cursor, handle, reason) };
+    let Some(found) = live.core().pick_in_turn(position) else {
+        return pick_again(live, position, handle, reason);
+    };
+    out.write(evener_handle::new(found));
+    EVENER_OK
+}
+
+/// Picks, or says what is wrong with the arguments.
+#[cold]
+#[inline(never)]
+extern "C" fn pick_with_care(
+    balancer: *const evener_balancer,
+    cursor: *mut evener_cursor,
+    handle: *mut evener_handle,
+    reason: *mut u32,
+) -> evener_status {
     boundary::guard(|| {
         let (out, reason) = (out!(handle), out!(optional reason));
         let cursor = shared!(cursor.cast::<Cursor>().cast_const());
-        match of!(balancer).pick(cursor) {
-            Pick::Complete(handle) => out.write(evener_handle::new(handle)),
-            Pick::Queue => return Ok(EVENER_QUEUE),
-            Pick::Fail(why) => return fail(reason, why as u32),
-            Pick::Drop => return Ok(EVENER_DROP),
-        }
-        Ok(EVENER_OK)
+        tell(of!(balancer).pick(cursor), out, reason)
     })
+}
+
+/// Goes on where the usual case was not one.
+#[inline(never)]
+extern "C" fn pick_again(
+    balancer: &evener_balancer,
+    cursor: &Cursor,
+    handle: *mut evener_handle,
+    reason: *mut u32,
+) -> evener_status {
+    boundary::guard(|| {
+        let (out, reason) = (out!(handle), out!(optional reason));
+        tell(balancer.core().pick_again(cursor), out, reason)
+    })
+}
+
+#[inline(always)]
+fn tell(pick: Pick, out: Out<evener_handle>, reason: Option<Out<u32>>) -> Answer {
+    match pick {
+        Pick::Complete(handle) => out.write(evener_handle::new(handle)),
+        Pick::Queue => return Ok(EVENER_QUEUE),
+        Pick::Fail(why) => return fail(reason, why as u32),
+        Pick::Drop => return Ok(EVENER_DROP),
+    }
+    Ok(EVENER_OK)
 }
 
 /// Begins a call at the endpoint of a handle, at `now` ticks, and writes `*ticket`.
