@@ -56,6 +56,16 @@ pub fn has_rustup() -> bool {
     is_installed("rustup")
 }
 
+/// Whether rustup has this version of Rust, or can fetch it.
+pub fn has_version(version: &str) -> bool {
+    let succeeds = |arguments: &[&str]| {
+        let ended = Run::new("rustup").args(arguments).quiet().end();
+        ended.is_ok_and(|ended| ended.is_success())
+    };
+    succeeds(&["run", version, "cargo", "--version"])
+        || succeeds(&["toolchain", "install", version, "--profile", "minimal", "--no-self-update"])
+}
+
 /// Debian's second Rust, which carries the sources of its own standard library: the way to targets without one.
 pub struct Debian;
 
