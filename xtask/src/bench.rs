@@ -2,6 +2,7 @@
 
 use crate::command::Run;
 use crate::packages::{self, program};
+use crate::steps::readme::RESULTS;
 use crate::steps::{native, python};
 use crate::toolchain::cargo;
 use crate::venv::Venv;
@@ -9,7 +10,6 @@ use crate::workspace::Workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub const RESULTS: &str = "benches/RESULTS.md";
 /// Enough to see that everything runs; too few to believe.
 const QUICK_ROUNDS: &str = "5";
 

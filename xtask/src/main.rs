@@ -17,6 +17,7 @@ mod newest;
 mod packages;
 mod process;
 mod programs;
+mod step;
 mod steps;
 mod suite;
 mod tally;

@@ -3,8 +3,8 @@
 
 use crate::command::Run;
 use crate::packages::{self, program};
+use crate::step::Step;
 use crate::steps::native::{self, Kind};
-use crate::suite::Step;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use std::fs;

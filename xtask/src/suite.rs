@@ -2,18 +2,11 @@
 
 use crate::newest;
 use crate::packages::{self, Package};
+use crate::step::Step;
 use crate::steps::STEPS;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use std::time::{Duration, Instant};
-
-/// One step. `run` adds the cases it saw to the tally; one that counts none is itself one case.
-pub struct Step {
-    pub name: &'static str,
-    pub what: &'static str,
-    pub needs: fn() -> Vec<Package>,
-    pub run: fn(&Workspace, &mut Tally) -> Result<(), String>,
-}
 
 /// What the command line asked for.
 pub struct Selection {

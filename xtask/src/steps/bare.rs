@@ -2,7 +2,7 @@
 
 use crate::command::Run;
 use crate::packages::{Package, program};
-use crate::suite::Step;
+use crate::step::Step;
 use crate::tally::Tally;
 use crate::toolchain::Debian;
 use crate::workspace::Workspace;

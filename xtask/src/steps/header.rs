@@ -2,7 +2,7 @@
 
 use crate::command::Run;
 use crate::packages::{Package, Probe};
-use crate::suite::Step;
+use crate::step::Step;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use std::fs;

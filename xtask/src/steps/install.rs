@@ -2,8 +2,8 @@
 
 use crate::command::Run;
 use crate::packages::{Package, program};
+use crate::step::Step;
 use crate::steps::native;
-use crate::suite::Step;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 

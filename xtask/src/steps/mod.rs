@@ -10,7 +10,7 @@ pub mod readme;
 mod rust;
 mod symbols;
 
-use crate::suite::Step;
+use crate::step::Step;
 
 /// One line a step; a new one is one line more.
 pub const STEPS: &[Step] = &[

@@ -2,7 +2,7 @@
 
 use crate::command::Run;
 use crate::packages::{Package, file, program};
-use crate::suite::Step;
+use crate::step::Step;
 use crate::tally::Tally;
 use crate::toolchain::cargo;
 use crate::workspace::Workspace;

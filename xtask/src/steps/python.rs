@@ -1,6 +1,6 @@
 //! The Python package: built as a wheel, installed, tested, its stubs compared with what is really there.
 
-use crate::suite::Step;
+use crate::step::Step;
 use crate::tally::Tally;
 use crate::toolchain::cargo_environment;
 use crate::venv::Venv;

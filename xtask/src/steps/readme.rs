@@ -1,7 +1,6 @@
 //! The code in README.md is the code of the examples, which other steps build and run; its figures are those that were measured.
 
-use crate::bench::RESULTS;
-use crate::suite::Step;
+use crate::step::Step;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use std::fs;
@@ -13,6 +12,8 @@ pub const STEP: Step = Step {
     run: check,
 };
 
+/// Where `cargo xtask bench` writes.
+pub const RESULTS: &str = "benches/RESULTS.md";
 const FIGURES_BEGIN: &str = "<!-- benches/RESULTS.md -->";
 const FIGURES_END: &str = "<!-- end of benches/RESULTS.md -->";
 

@@ -2,7 +2,7 @@
 
 use crate::command::Run;
 use crate::packages::Package;
-use crate::suite::Step;
+use crate::step::Step;
 use crate::tally::Tally;
 use crate::toolchain::{self, OLDEST_RUST, cargo, cargo_in};
 use crate::workspace::Workspace;
