@@ -33,7 +33,10 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
 }
 
 fn ratios(workspace: &Workspace, arguments: &[&str]) -> Result<(), String> {
-    packages::ensure(&[Venv::packages(), vec![program("g++", "g++")]].concat())?;
+    packages::ensure(
+        &[Venv::packages(), vec![program("g++", "g++"), program("cmake", "cmake"), program("make", "make")]]
+            .concat(),
+    )?;
     let venv = python::environment(workspace)?;
     let modules = noop(workspace)?;
     let cpp = cpp(workspace)?;

@@ -1,7 +1,7 @@
 //! What Rust's own tools check.
 
 use crate::command::Run;
-use crate::packages::Package;
+use crate::packages::{Package, program};
 use crate::step::Step;
 use crate::tally::Tally;
 use crate::toolchain::{self, OLDEST_RUST, cargo, cargo_in};
@@ -18,7 +18,7 @@ pub const FMT: Step = Step {
 pub const CLIPPY: Step = Step {
     name: "clippy",
     what: "no warning of rustc or clippy, in any crate, test or bench",
-    needs: || toolchain::subcommand_package("clippy", "rust-web-clippy"),
+    needs: clippy_needs,
     run: clippy,
 };
 
@@ -46,6 +46,13 @@ const NOT_TESTED_HERE: [&str; 4] = ["--exclude", "evener-python", "--exclude", "
 
 fn none() -> Vec<Package> {
     Vec::new()
+}
+
+/// A peer in the benches builds a C library.
+fn clippy_needs() -> Vec<Package> {
+    let mut packages = toolchain::subcommand_package("clippy", "rust-web-clippy");
+    packages.extend([program("cmake", "cmake"), program("make", "make")]);
+    packages
 }
 
 fn fmt(workspace: &Workspace, _: &mut Tally) -> Result<(), String> {
