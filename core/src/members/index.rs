@@ -2,21 +2,37 @@
 //! themselves, two to each, so at most half are taken. Removal shifts back (Knuth 6.4, algorithm R) and leaves no
 //! tombstones: a look-up is short however long the index has lived.
 
-use super::{Member, NONE};
+use super::Member;
 use crate::endpoint::EndpointId;
 use crate::fixed::scale;
+
+/// What a bucket holds that holds nothing.
+pub(crate) const EMPTY: u32 = u32::MAX;
 
 /// The slot of an identity.
 #[inline]
 pub(crate) fn find(members: &[Member], id: EndpointId) -> Option<u16> {
-    let mut bucket = home(members, id);
+    let hash = id.hash32();
+    let bucket = home(members, hash);
+    // Nine of ten are in one of the two buckets they may begin at. Which one, nobody could guess: so no branch asks.
+    let buckets = &members.get(bucket as usize / 2)?.buckets;
+    let likely = *buckets.get(usize::from(tag(buckets[0]) != tag_of(hash)))?;
+    match members.get(usize::from(slot(likely))) {
+        Some(member) if member.id == id => Some(slot(likely)),
+        _ => probe(members, id, hash),
+    }
+}
+
+#[inline(never)]
+fn probe(members: &[Member], id: EndpointId, hash: u32) -> Option<u16> {
+    let mut bucket = home(members, hash);
     for _ in 0..2 * members.len() {
-        let slot = at(members, bucket);
-        if slot == NONE {
+        let entry = at(members, bucket);
+        if entry == EMPTY {
             return None;
         }
-        if members.get(usize::from(slot))?.id == id {
-            return Some(slot);
+        if tag(entry) == tag_of(hash) && members.get(usize::from(slot(entry)))?.id == id {
+            return Some(slot(entry));
         }
         bucket = after(members, bucket);
     }
@@ -26,37 +42,58 @@ pub(crate) fn find(members: &[Member], id: EndpointId) -> Option<u16> {
 /// Enters a slot under its member's identity, which must not be there yet.
 pub(crate) fn insert(members: &mut [Member], slot: u16) {
     let Some(member) = members.get(usize::from(slot)) else { return };
-    let mut bucket = home(members, member.id);
-    while at(members, bucket) != NONE {
+    let hash = member.id.hash32();
+    let mut bucket = home(members, hash);
+    while at(members, bucket) != EMPTY {
         bucket = after(members, bucket);
     }
-    set(members, bucket, slot);
+    set(members, bucket, entry(slot, hash));
 }
 
 /// Takes a slot out.
 pub(crate) fn remove(members: &mut [Member], slot: u16) {
     let Some(member) = members.get(usize::from(slot)) else { return };
-    let mut hole = home(members, member.id);
-    while at(members, hole) != slot {
-        if at(members, hole) == NONE {
+    let hash = member.id.hash32();
+    let mut hole = home(members, hash);
+    while at(members, hole) != entry(slot, hash) {
+        if at(members, hole) == EMPTY {
             return;
         }
         hole = after(members, hole);
     }
     let mut bucket = after(members, hole);
-    while let Some(moving) = members.get(usize::from(at(members, bucket))) {
+    while let Some(moving) = members.get(usize::from(self::slot(at(members, bucket)))) {
         // It may move back only as far as its home.
-        if distance(members, home(members, moving.id), bucket) >= distance(members, hole, bucket) {
+        if distance(members, home(members, moving.id.hash32()), bucket) >= distance(members, hole, bucket) {
             set(members, hole, at(members, bucket));
             hole = bucket;
         }
         bucket = after(members, bucket);
     }
-    set(members, hole, NONE);
+    set(members, hole, EMPTY);
 }
 
-fn home(members: &[Member], id: EndpointId) -> u32 {
-    scale(id.hash32(), 2 * members.len() as u32)
+/// The first of the two buckets in a member.
+fn home(members: &[Member], hash: u32) -> u32 {
+    2 * scale(hash, members.len() as u32)
+}
+
+/// What a bucket says: a slot, and bits of its identity's hash that the home does not depend on, so that few look-ups
+/// go to a member in vain.
+const fn entry(slot: u16, hash: u32) -> u32 {
+    (tag_of(hash) as u32) << 16 | slot as u32
+}
+
+const fn slot(entry: u32) -> u16 {
+    entry as u16
+}
+
+const fn tag(entry: u32) -> u16 {
+    (entry >> 16) as u16
+}
+
+const fn tag_of(hash: u32) -> u16 {
+    hash as u16
 }
 
 const fn after(members: &[Member], bucket: u32) -> u32 {
@@ -68,13 +105,13 @@ const fn distance(members: &[Member], from: u32, to: u32) -> u32 {
     if to >= from { to - from } else { to + 2 * members.len() as u32 - from }
 }
 
-fn at(members: &[Member], bucket: u32) -> u16 {
-    members.get(bucket as usize / 2).map_or(NONE, |member| member.buckets[bucket as usize % 2])
+fn at(members: &[Member], bucket: u32) -> u32 {
+    members.get(bucket as usize / 2).map_or(EMPTY, |member| member.buckets[bucket as usize % 2])
 }
 
-fn set(members: &mut [Member], bucket: u32, slot: u16) {
+fn set(members: &mut [Member], bucket: u32, entry: u32) {
     if let Some(member) = members.get_mut(bucket as usize / 2) {
-        member.buckets[bucket as usize % 2] = slot;
+        member.buckets[bucket as usize % 2] = entry;
     }
 }
 

@@ -20,10 +20,11 @@ pub struct Member {
     pub(crate) order: u32,
     /// When calls of a draining endpoint are cancelled, where [`flag::DRAINS_UNTIL`] is set.
     pub(crate) deadline: u32,
-    /// Of the step under way: place and weight in the list being compared, or the turn of a schedule.
+    /// Of the step under way: place and weight in the list being compared (of an endpoint that stays: the former ones), or the turn of a
+    /// schedule.
     pub(crate) scratch: [u32; 3],
     /// Two buckets of the index over all members.
-    pub(crate) buckets: [u16; 2],
+    pub(crate) buckets: [u32; 2],
     /// The next member of the list this one is in.
     pub(crate) next: u16,
     /// The latest comparison that found this endpoint in its list.
@@ -81,7 +82,7 @@ impl Member {
         order: 0,
         deadline: 0,
         scratch: [0; 3],
-        buckets: [NONE; 2],
+        buckets: [index::EMPTY; 2],
         next: NONE,
         mark: 0,
         stage: Stage::Free,
