@@ -43,7 +43,7 @@ fn shaped(criterion: &mut Criterion, shape: Shape, n: u32, threads: usize, fleet
     let shared: &'static SharedCursor = Box::leak(Box::new(SharedCursor::seeded(1)));
     let own = Case::new("", threads, move || {
         let cursor = own_cursor();
-        move || picked(&balancer, &*cursor)
+        move || picked(&balancer, &**cursor)
     });
     measure(criterion, shape.name(), "own cursor", n, own, threads);
     let claimed = Case::new("", threads, move || {
@@ -55,7 +55,7 @@ fn shaped(criterion: &mut Criterion, shape: Shape, n: u32, threads: usize, fleet
     measure(criterion, shape.name(), "shared cursor", n, stepped, threads);
     let calls = Case::new("", threads, move || {
         let cursor = own_cursor();
-        move || match balancer.start(&*cursor, 0) {
+        move || match balancer.start(&**cursor, 0) {
             Start::Started(ticket) => u64::from(balancer.finish(ticket, Outcome::Success, 1).elapsed),
             _ => u64::MAX,
         }

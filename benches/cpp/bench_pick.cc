@@ -5,6 +5,11 @@
 
 #include <evener.h>
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -12,6 +17,7 @@
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -108,7 +114,7 @@ Work evener_picks(std::uint32_t n) {
     auto fleet = std::make_shared<Fleet>(n);
     return [fleet](std::uint64_t times) {
         const evener_balancer *balancer = fleet->balancer();
-        evener_cursor cursor{};
+        alignas(64) evener_cursor cursor{};
         evener_handle handle{};
         std::uint64_t sum = 0;
         for (std::uint64_t i = 0; i < times; ++i) {
@@ -157,31 +163,67 @@ Work mutex_picks(std::uint32_t n) {
 
 std::atomic<std::uint64_t> kept{0};
 
-double timed(const Work &work, std::uint64_t times) {
-    const auto begin = std::chrono::steady_clock::now();
+using Clock = std::chrono::steady_clock;
+
+struct Turn {
+    Clock::time_point begin, end;
+    double nanoseconds() const { return std::chrono::duration<double, std::nano>(end - begin).count(); }
+};
+
+Turn timed(const Work &work, std::uint64_t times) {
+    Turn turn;
+    turn.begin = Clock::now();
     kept.fetch_add(work(times), std::memory_order_relaxed);
-    const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
-    return took.count() / static_cast<double>(times);
+    turn.end = Clock::now();
+    return turn;
 }
 
+double alone(const Work &work, std::uint64_t times) {
+    return timed(work, times).nanoseconds() / static_cast<double>(times);
+}
+
+// A core to itself for each thread, where the system lets us.
+void pin_to([[maybe_unused]] unsigned number) {
+#ifdef __linux__
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    std::vector<unsigned> cores;
+    for (unsigned core = 0; core < CPU_SETSIZE; ++core) {
+        if (CPU_ISSET(core, &allowed)) cores.push_back(core);
+    }
+    if (cores.empty()) return;
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(cores[number % cores.size()], &only);
+    (void)sched_setaffinity(0, sizeof only, &only);
+#endif
+}
+
+// Not a number if the threads did not run at the same time.
 double together(const Work &work, unsigned threads, std::uint64_t times) {
     std::atomic<unsigned> arrived{0};
-    std::vector<double> figures(threads);
+    std::vector<Turn> turns(threads);
     std::vector<std::thread> running;
     for (unsigned i = 0; i < threads; ++i) {
         running.emplace_back([&, i] {
+            pin_to(i);
             arrived.fetch_add(1);
             while (arrived.load() < threads) {
             }
-            figures[i] = timed(work, times);
+            turns[i] = timed(work, times);
         });
     }
-    double sum = 0;
-    for (unsigned i = 0; i < threads; ++i) {
-        running[i].join();
-        sum += figures[i];
+    for (std::thread &thread : running) thread.join();
+    Turn both = turns[0];
+    double sum = 0, longest = 0;
+    for (const Turn &turn : turns) {
+        both.begin = std::max(both.begin, turn.begin);
+        both.end = std::min(both.end, turn.end);
+        sum += turn.nanoseconds();
+        longest = std::max(longest, turn.nanoseconds());
     }
-    return sum / threads;
+    if (both.nanoseconds() < 0.8 * longest) return std::numeric_limits<double>::quiet_NaN();
+    return sum / threads / static_cast<double>(times);
 }
 
 struct Case {
@@ -213,7 +255,7 @@ int main() {
         auto found = cases.find(asked);
         if (found == cases.end()) found = cases.emplace(asked, make(asked)).first;
         const Case &measured = found->second;
-        const double figure = measured.threads == 1 ? timed(measured.work, times)
+        const double figure = measured.threads == 1 ? alone(measured.work, times)
                                                     : together(measured.work, measured.threads, times);
         std::printf("%.6f\n", figure);
         std::fflush(stdout);

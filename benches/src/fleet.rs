@@ -7,6 +7,7 @@ use evener_core::{
     Policy, words,
 };
 use std::hint::black_box;
+use std::ops::Deref;
 
 /// Memory that lives as long as the program.
 pub type Words = &'static [AtomicU32];
@@ -120,9 +121,22 @@ impl Fleet {
     }
 }
 
-/// A cursor of the caller's own that stays in memory: as far as the compiler can tell, others know it.
-pub fn own_cursor() -> Box<Cursor> {
-    let cursor = Box::new(Cursor::new());
+/// A cursor of the caller's own, with a cache line to itself.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct OwnCursor(Cursor);
+
+impl Deref for OwnCursor {
+    type Target = Cursor;
+
+    fn deref(&self) -> &Cursor {
+        &self.0
+    }
+}
+
+/// A cursor that stays in memory: as far as the compiler can tell, others know it.
+pub fn own_cursor() -> Box<OwnCursor> {
+    let cursor = Box::new(OwnCursor(Cursor::new()));
     black_box(&*cursor);
     cursor
 }

@@ -74,7 +74,7 @@ fn pick_case(shape: Shape, kept: Kept, n: u32, threads: usize) -> Option<Case> {
     Some(match kept {
         Kept::Own => Case::new(name, threads, move || {
             let cursor = own_cursor();
-            move || picked(&balancer, &*cursor)
+            move || picked(&balancer, &**cursor)
         }),
         Kept::Claimed => Case::new(name, threads, move || {
             let cursor = ClaimedCursor::new(shared);
@@ -89,7 +89,7 @@ fn calls(group: &mut Group, n: u32, threads: usize) {
     let balancer: Balancer<Words> = Box::leak(Box::new(fleet)).balancer;
     let case = Case::new("", threads, move || {
         let cursor = own_cursor();
-        move || match balancer.start(&*cursor, 0) {
+        move || match balancer.start(&**cursor, 0) {
             Start::Started(ticket) => u64::from(balancer.finish(ticket, Outcome::Success, 1).elapsed),
             _ => u64::MAX,
         }
