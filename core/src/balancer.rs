@@ -2,6 +2,7 @@
 
 use crate::handle::{BeginError, Handle, RawTicket, Stale, Ticket};
 use crate::layout::{CALL_LIMIT, ClaimError, HEAD_WORDS, Layout, Limits, SEEDS, STATE};
+use crate::pick::cursor::sealed::Draws;
 use crate::pick::cursor::{Cursor, PickCursor};
 use crate::pick::{Draw, Pick, Start};
 use crate::publish::state_word::{self, Seen, Sound};
@@ -70,10 +71,7 @@ impl<S: Deref<Target = [AtomicU32]>> Balancer<S> {
 
     /// Chooses by the step that a cursor took last; by its first one if it took none.
     pub fn pick_again(&self, cursor: &Cursor) -> Pick {
-        match cursor.last() {
-            Some(draw) => pick_drawn(&self.words, draw),
-            None => self.pick(cursor),
-        }
+        pick_again(&self.words, cursor)
     }
 
     /// Begins a call at a handle.
@@ -169,6 +167,13 @@ fn pick_in_turn(words: &[AtomicU32], cursor: &Cursor) -> Option<Handle> {
     let seen = Seen::now::<Sound>(&head[STATE]);
     let handle = Look::at(words, head, seen.buffer()).next_in_turn(count)?;
     seen.is_unmoved::<Sound>(&head[STATE]).then_some(handle)
+}
+
+#[inline(never)]
+fn pick_again(words: &[AtomicU32], cursor: &Cursor) -> Pick {
+    let Some(seeds) = words.get(SEEDS) else { return Pick::Queue };
+    let draw = cursor.last().unwrap_or_else(|| Draw { count: cursor.step(seeds), key: cursor.key() });
+    pick_drawn(words, draw)
 }
 
 /// Where one straight attempt did not find an endpoint: there is no row to pick, or publications came in between.

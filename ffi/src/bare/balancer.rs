@@ -162,7 +162,7 @@ pub unsafe extern "C" fn evener_pick(
     EVENER_OK
 }
 
-/// Picks, or says what is wrong with the arguments.
+/// Says what is wrong with the arguments.
 #[cold]
 #[inline(never)]
 extern "C" fn pick_with_care(
@@ -174,7 +174,7 @@ extern "C" fn pick_with_care(
     boundary::guard(|| {
         let (out, reason) = (out!(handle), out!(optional reason));
         let cursor = shared!(cursor.cast::<Cursor>().cast_const());
-        tell(of!(balancer).pick(cursor), out, reason)
+        tell(of!(balancer).pick_again(cursor), out, reason)
     })
 }
 
