@@ -1,7 +1,7 @@
 //! The double buffer under one state word: readers against a writer, and against a writer that died.
 
 use super::{PREEMPTIONS, breaks, holds};
-use crate::publish::state_word::{self, Orders, Sound};
+use crate::publish::state_word::{self, Orders, Seen, Sound};
 use crate::sync::{
     AtomicU32,
     Ordering::{self, Relaxed},
@@ -33,14 +33,26 @@ impl Board {
 
     /// Reads once; what is confirmed must be one whole table, in its place.
     fn check<O: Orders>(&self) -> Option<u32> {
-        let look = |buffer: u32| {
-            let [first, second] = self.tables[buffer as usize].each_ref().map(|word| word.load(Relaxed));
-            (buffer, first, second)
-        };
-        let (buffer, first, second) = state_word::try_read::<O, _>(&self.state, look)?;
-        assert!(first == second && first != NEVER && first & 1 == buffer, "torn: {first} {second}");
-        Some(first)
+        state_word::try_read::<O, _>(&self.state, |buffer| self.look(buffer)).map(whole)
     }
+
+    /// The one attempt of the usual pick: it is content only if the word has not moved at all.
+    fn glance<O: Orders>(&self) -> Option<u32> {
+        let seen = Seen::now::<O>(&self.state);
+        let found = self.look(seen.buffer());
+        seen.is_unmoved::<O>(&self.state).then(|| whole(found))
+    }
+
+    fn look(&self, buffer: u32) -> (u32, u32, u32) {
+        let [first, second] = self.tables[buffer as usize].each_ref().map(|word| word.load(Relaxed));
+        (buffer, first, second)
+    }
+}
+
+/// Which table was confirmed: it must be whole, and in its place.
+fn whole((buffer, first, second): (u32, u32, u32)) -> u32 {
+    assert!(first == second && first != NEVER && first & 1 == buffer, "torn: {first} {second}");
+    first
 }
 
 fn model<O: Orders + 'static>(writes: u32, readers: usize) {
@@ -85,28 +97,49 @@ fn tables_never_go_back() {
     });
 }
 
-/// Declares a control: the protocol with one choice changed.
+/// Declares a control: a model under the protocol with one choice changed.
 macro_rules! control {
-    ($name:ident, $control:ident, $choice:ident: $type:ty = $value:expr) => {
+    ($name:ident, $control:ident, $model:ident($($size:expr),*), $choice:ident: $type:ty = $value:expr) => {
         #[test]
         fn $name() {
             struct $control;
             impl Orders for $control {
                 const $choice: $type = $value;
             }
-            breaks("torn", || model::<$control>(3, 1));
+            breaks("torn", || $model::<$control>($($size),*));
         }
     };
 }
 
-control!(needs_the_writers_fence, NoWriterFence, WRITER_FENCE: bool = false);
-control!(needs_the_readers_fence, NoReaderFence, READER_FENCE: bool = false);
-control!(needs_the_second_look, NoSecondLook, TOLERANCE: Option<u32> = None);
-control!(tolerates_a_move_of_two_only, ToleranceOfThree, TOLERANCE: Option<u32> = Some(3));
-control!(needs_the_publication_released, RelaxedPublication, PUBLISH: Ordering = Relaxed);
-control!(needs_the_first_look_acquired, RelaxedFirstLook, FIRST_LOAD: Ordering = Relaxed);
-control!(needs_the_start_mark, NoStartMark, MARK: Option<Ordering> = None);
-control!(needs_the_start_mark_released, RelaxedStartMark, MARK: Option<Ordering> = Some(Relaxed));
+control!(needs_the_writers_fence, NoWriterFence, model(3, 1), WRITER_FENCE: bool = false);
+control!(needs_the_readers_fence, NoReaderFence, model(3, 1), READER_FENCE: bool = false);
+control!(needs_the_second_look, NoSecondLook, model(3, 1), TOLERANCE: Option<u32> = None);
+control!(tolerates_a_move_of_two_only, ToleranceOfThree, model(3, 1), TOLERANCE: Option<u32> = Some(3));
+control!(needs_the_publication_released, RelaxedPublication, model(3, 1), PUBLISH: Ordering = Relaxed);
+control!(needs_the_first_look_acquired, RelaxedFirstLook, model(3, 1), FIRST_LOAD: Ordering = Relaxed);
+control!(needs_the_start_mark, NoStartMark, model(3, 1), MARK: Option<Ordering> = None);
+control!(needs_the_start_mark_released, RelaxedStartMark, model(3, 1), MARK: Option<Ordering> = Some(Relaxed));
+
+fn usual_pick<O: Orders + 'static>() {
+    let board = Board::new();
+    let writer = board.clone();
+    let thread = thread::spawn(move || {
+        (0..3).fold(0, |k, _| writer.publish::<O>(k));
+    });
+    board.glance::<O>();
+    thread.join().unwrap();
+    assert_eq!(board.glance::<O>(), Some(3), "the last table is the current one");
+}
+
+#[test]
+fn the_usual_pick_reads_one_whole_table() {
+    holds(PREEMPTIONS, usual_pick::<Sound>);
+}
+
+control!(the_usual_pick_needs_the_writers_fence, UsualNoWriterFence, usual_pick(), WRITER_FENCE: bool = false);
+control!(the_usual_pick_needs_the_readers_fence, UsualNoReaderFence, usual_pick(), READER_FENCE: bool = false);
+control!(the_usual_pick_needs_the_publication_released, UsualRelaxed, usual_pick(), PUBLISH: Ordering = Relaxed);
+control!(the_usual_pick_needs_the_first_look_acquired, UsualFirstLook, usual_pick(), FIRST_LOAD: Ordering = Relaxed);
 
 /// A writer dies in the middle of table 1; another one takes over where the state word stands, plus `mistake`.
 fn takeover(mistake: u32) {
