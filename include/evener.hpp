@@ -47,7 +47,7 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   Result(T value) : status_(EVENER_OK), value_(std::move(value)) {}  // NOLINT: as one writes `return value`
-  Result(Status status, std::string why = {}) : status_(status), why_(std::move(why)) {}  // NOLINT
+  Result(Status status, std::string why = {}) : status_(status), why_(std::move(why)) {}  // NOLINT: as one writes `return status`
   bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
   Status status() const { return status_; }

@@ -31,7 +31,7 @@ struct Endpoint {
   // An entry as in a "static:///..." target: "host:port", then perhaps ";weight=3" and ";zone=a"; several addresses of one
   // server with "|" between. An entry that cannot be understood is refused by whoever takes the list.
   Endpoint(const std::string& entry) { Read(entry); }  // NOLINT: lists are written as strings
-  Endpoint(const char* entry) { Read(entry); }         // NOLINT
+  Endpoint(const char* entry) { Read(entry); }         // NOLINT: the same for literals
 
  private:
   void Read(const std::string& entry);
