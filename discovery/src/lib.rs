@@ -19,13 +19,22 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(feature = "runtime")]
+pub mod backend;
+#[cfg(feature = "runtime")]
+pub mod credentials;
+pub mod event;
 pub mod json;
 pub mod model;
+pub mod pipeline;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 pub mod static_list;
 pub mod system_dns;
 pub mod target;
 
-pub use model::{Address, AddressError, Endpoint};
+pub use event::{ErrorClass, Event, Part, SourceError};
+pub use model::{Address, AddressError, Condition, Endpoint};
 pub use static_list::{ListFile, NamedLists, Refresh};
 pub use system_dns::{LookupError, LookupErrorKind};
 pub use target::{DnsTarget, StaticTarget, Target, TargetError};

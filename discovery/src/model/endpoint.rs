@@ -13,27 +13,42 @@ const RESERVED: &[u8] = b",;|=";
 
 /// One server process: the unit that is picked, connected to and counted.
 ///
-/// Written and read (`Display`, `FromStr`) as `ADDRESS[|ADDRESS...][;weight=N][;zone=TEXT][;meta.KEY=TEXT]`,
-/// with percent-encoding for `,;|=%` inside a text.
+/// Written and read (`Display`, `FromStr`) as
+/// `ADDRESS[|ADDRESS...][;weight=N][;priority=N][;zone=TEXT][;region=TEXT][;condition=TEXT][;meta.KEY=TEXT]`, with percent-encoding for `,;|=%` inside a text.
 ///
-/// Its identity is the unordered set of its addresses (gRFC A61); see [`Endpoint::id`]. Weight,
-/// zone and metadata may change without costing the connection.
+/// Its identity is the unordered set of its addresses (gRFC A61); see [`Endpoint::id`]. Everything else
+/// may change without costing the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its addresses in the order in which they are to be tried; never empty in what this crate makes.
     pub addresses: Vec<Address>,
     /// Its share of the calls relative to the others'; 1 unless given. 0 drains it: no new calls.
     pub weight: u32,
+    /// Its tier: 0 is used first, the next one only where no endpoint of the tiers before it can take calls
+    /// (gRFC A56).
+    pub priority: u32,
     /// The zone it runs in, for policies that prefer their own.
     pub zone: Option<String>,
+    /// The region that zone is in.
+    pub region: Option<String>,
+    /// What whoever registered or checks it says of it.
+    pub condition: Condition,
     /// Whatever else discovery said of it; not interpreted.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Endpoint {
-    /// An endpoint of weight 1 with neither zone nor metadata.
+    /// An endpoint that is ready, of weight 1 and the first tier, with neither zone nor metadata.
     pub const fn new(addresses: Vec<Address>) -> Self {
-        Self { addresses, weight: 1, zone: None, metadata: BTreeMap::new() }
+        Self {
+            addresses,
+            weight: 1,
+            priority: 0,
+            zone: None,
+            region: None,
+            condition: Condition::Ready,
+            metadata: BTreeMap::new(),
+        }
     }
 
     /// The same endpoint with another weight.
@@ -81,18 +96,59 @@ impl Endpoint {
             return Err(AddressError::new("parameter", reason));
         };
         match key {
-            "weight" => self.weight = parse_weight(value)?,
+            "weight" => self.weight = parse_number("weight", value)?,
+            "priority" => self.priority = parse_number("priority", value)?,
+            "condition" => self.condition = value.parse()?,
             "zone" if value.is_empty() => return Err(AddressError::new("zone", "is empty".to_owned())),
             "zone" => self.zone = Some(decode("zone", value)?),
+            "region" if value.is_empty() => return Err(AddressError::new("region", "is empty".to_owned())),
+            "region" => self.region = Some(decode("region", value)?),
             _ => {
                 let Some(name) = key.strip_prefix("meta.").filter(|name| !name.is_empty()) else {
-                    let reason = format!("`{key}` is unknown; weight, zone and meta.NAME are known");
+                    let reason = format!(
+                        "`{key}` is unknown; weight, priority, zone, region, condition and meta.NAME are known"
+                    );
                     return Err(AddressError::new("parameter", reason));
                 };
                 self.metadata.insert(decode("meta", name)?, decode("meta", value)?);
             }
         }
         Ok(())
+    }
+}
+
+/// What is known of a server besides its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Condition {
+    /// It takes calls.
+    #[default]
+    Ready,
+    /// It still serves but is about to leave: calls go there only where nothing else of its tier can take
+    /// them, as kube-proxy does with terminating endpoints.
+    Draining,
+    /// A check of it fails: no calls, whatever its connection says.
+    Unhealthy,
+}
+
+impl Condition {
+    /// `ready`, `draining` or `unhealthy`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+impl FromStr for Condition {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let known = [Self::Ready, Self::Draining, Self::Unhealthy];
+        known.into_iter().find(|condition| condition.name() == text).ok_or_else(|| {
+            AddressError::new("condition", format!("`{text}` is none of ready, draining and unhealthy"))
+        })
     }
 }
 
@@ -128,8 +184,17 @@ impl fmt::Display for Endpoint {
         if self.weight != 1 {
             write!(f, ";weight={}", self.weight)?;
         }
+        if self.priority != 0 {
+            write!(f, ";priority={}", self.priority)?;
+        }
         if let Some(zone) = &self.zone {
             write!(f, ";zone={}", percent::encode(zone, RESERVED))?;
+        }
+        if let Some(region) = &self.region {
+            write!(f, ";region={}", percent::encode(region, RESERVED))?;
+        }
+        if self.condition != Condition::Ready {
+            write!(f, ";condition={}", self.condition.name())?;
         }
         for (key, value) in &self.metadata {
             write!(f, ";meta.{}={}", percent::encode(key, RESERVED), percent::encode(value, RESERVED))?;
@@ -146,13 +211,11 @@ fn parse_address(text: &str) -> Result<Address, AddressError> {
     }
 }
 
-fn parse_weight(text: &str) -> Result<u32, AddressError> {
+fn parse_number(part: &'static str, text: &str) -> Result<u32, AddressError> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
-        Ok(weight) if digits => Ok(weight),
-        _ => {
-            Err(AddressError::new("weight", format!("`{text}` is not a whole number from 0 to {}", u32::MAX)))
-        }
+        Ok(number) if digits => Ok(number),
+        _ => Err(AddressError::new(part, format!("`{text}` is not a whole number from 0 to {}", u32::MAX))),
     }
 }
 
@@ -238,11 +301,13 @@ mod tests {
         #[test]
         fn what_is_written_is_read(
             addresses in prop::collection::vec(addresses(), 1..4),
-            weight: u32,
+            (weight, priority) in any::<(u32, u32)>(),
             zone in prop::option::of(".+"),
+            region in prop::option::of(".+"),
+            condition in prop::sample::select(vec![Condition::Ready, Condition::Draining, Condition::Unhealthy]),
             metadata in prop::collection::btree_map(".+", ".*", 0..3),
         ) {
-            let endpoint = Endpoint { addresses, weight, zone, metadata };
+            let endpoint = Endpoint { addresses, weight, priority, zone, region, condition, metadata };
             prop_assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
         }
 

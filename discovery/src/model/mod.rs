@@ -6,4 +6,4 @@ pub(crate) mod host;
 pub(crate) mod percent;
 
 pub use address::{Address, AddressError};
-pub use endpoint::Endpoint;
+pub use endpoint::{Condition, Endpoint};

@@ -24,6 +24,15 @@ impl TargetError {
         Self::new(format!("endpoint {number}: {}", error.part), &error.reason)
     }
 
+    /// A registry's scheme that is followed by something else than slashes.
+    pub(super) fn is_no_uri(scheme: &str, rest: &str) -> Self {
+        let rest = redact(rest);
+        let reason = format!(
+            "`{scheme}` is followed by neither / nor //; write {scheme}:///{rest}, or dns:///{scheme}:{rest} for a host named {scheme}"
+        );
+        Self { part: "scheme".to_owned(), reason }
+    }
+
     pub(super) fn unavailable(scheme: &str, rest: &str) -> Self {
         let mut reason = format!("`{scheme}` is not available in this build");
         if !rest.starts_with('/') {

@@ -8,27 +8,42 @@
 //! | `unix:path`, `unix:///absolute`, `unix-abstract:name` | a Unix socket |
 //! | `static:///h:p;weight=3;zone=a,h:p` | a list of endpoints written out, see [`Endpoint`] |
 //! | `static:///NAME` | the list of that name, see [`NamedLists`](crate::NamedLists) |
+//! | `dns+srv:///_grpc._tcp.name` | what the SRV records of a name say, see [`SrvTarget`] |
+//! | `etcd://[server,server]/prefix[?...]` | the keys below a prefix, see [`EtcdTarget`] |
+//! | `consul://[agent]/service[?...]` | a service's instances, see [`ConsulTarget`] |
+//! | `kubernetes:///service.namespace:port` | a Service's EndpointSlices, see [`KubernetesTarget`] |
+//! | `yours:///...` | whatever a resolver of the application's own says, see [`CustomTarget`] |
 //!
 //! As in gRPC, a target with no scheme or an unknown one is read again with `dns:///` before it, which
 //! is how `localhost:8080` (a URI of scheme `localhost`) becomes a name and a port.
 
+mod consul;
+mod custom;
 mod dns;
 mod error;
+mod etcd;
+mod kubernetes;
 mod list;
+mod srv;
 mod uri;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use consul::ConsulTarget;
+pub use custom::CustomTarget;
 pub use dns::DnsTarget;
 pub use error::TargetError;
-pub use uri::redact;
+pub use etcd::EtcdTarget;
+pub use kubernetes::KubernetesTarget;
+pub use srv::SrvTarget;
+pub use uri::{RegistryUri, redact};
 
 use crate::model::Endpoint;
 use uri::Uri;
 
 /// Schemes with a meaning in gRPC or in evener that this build has nothing for.
-const UNAVAILABLE: [&str; 7] = ["etcd", "consul", "kubernetes", "dns+srv", "xds", "vsock", "google-c2p"];
+const UNAVAILABLE: [&str; 3] = ["xds", "vsock", "google-c2p"];
 
 /// A parsed target: where the endpoints of a channel come from.
 ///
@@ -43,6 +58,16 @@ pub enum Target {
     Addresses(AddressTarget),
     /// A host name to look up.
     Dns(DnsTarget),
+    /// A name whose SRV records name hosts, ports, priorities and weights.
+    Srv(SrvTarget),
+    /// The keys below a prefix in etcd.
+    Etcd(EtcdTarget),
+    /// A service in Consul's catalogue.
+    Consul(ConsulTarget),
+    /// A Service's EndpointSlices in Kubernetes.
+    Kubernetes(KubernetesTarget),
+    /// A name for a resolver that the application registered.
+    Custom(CustomTarget),
 }
 
 /// What follows `static:`.
@@ -70,6 +95,16 @@ impl Target {
     /// The part of the target that is wrong and why, with passwords and tokens left out. A scheme
     /// that exists but is not in this build is such an error, never a host name.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
+        Self::parse_with(text, |_| false)
+    }
+
+    /// As [`Target::parse`], where `is_custom` tells which schemes (in lower case) the application has a
+    /// resolver of its own for. It is asked first: a built-in scheme may be taken over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::parse`].
+    pub fn parse_with(text: &str, is_custom: impl Fn(&str) -> bool) -> Result<Self, TargetError> {
         if text.is_empty() {
             return Err(TargetError::new("target", "is empty"));
         }
@@ -80,6 +115,11 @@ impl Target {
             return dns::parse_bare(text);
         };
         match scheme.as_str() {
+            scheme if is_custom(scheme) => custom::parse(scheme, rest).map(Self::Custom),
+            "etcd" => etcd::parse(rest).map(Self::Etcd),
+            "consul" => consul::parse(rest).map(Self::Consul),
+            "kubernetes" => kubernetes::parse(rest).map(Self::Kubernetes),
+            "dns+srv" => srv::parse(rest).map(Self::Srv),
             "dns" => dns::parse(&Uri::new(rest)?),
             "ipv4" => list::parse_ipv4(&Uri::new(rest)?),
             "ipv6" => list::parse_ipv6(&Uri::new(rest)?),
@@ -102,6 +142,11 @@ impl Target {
             Self::Static(StaticTarget::Named(name)) => uri::encode_authority(name),
             Self::Addresses(target) => target.authority.clone(),
             Self::Dns(target) => target.authority().to_owned(),
+            Self::Srv(target) => uri::encode_authority(target.authority()),
+            Self::Etcd(target) => uri::encode_authority(target.authority()),
+            Self::Consul(target) => uri::encode_authority(target.authority()),
+            Self::Kubernetes(target) => uri::encode_authority(target.authority()),
+            Self::Custom(target) => uri::encode_authority(&target.uri.path),
         }
     }
 }
@@ -126,6 +171,11 @@ impl fmt::Display for Target {
             }
             Self::Addresses(target) => list::write_addresses(f, &target.endpoints),
             Self::Dns(target) => target.fmt(f),
+            Self::Srv(target) => write!(f, "dns+srv:{}", target.uri),
+            Self::Etcd(target) => write!(f, "etcd:{}", target.uri),
+            Self::Consul(target) => write!(f, "consul:{}", target.uri),
+            Self::Kubernetes(target) => write!(f, "kubernetes:{}", target.uri),
+            Self::Custom(target) => write!(f, "{}:{}", target.scheme, target.uri),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Lists of endpoints as the application writes them.
 
 use core::ffi::c_char;
-use std::collections::BTreeMap;
 
 use evener_discovery::model::{Address, Endpoint};
 use evener_discovery::static_list::NamedLists;
@@ -58,7 +57,7 @@ fn parse_one(given: &evener_address_endpoint) -> Result<Endpoint, Refusal> {
     let addresses =
         Address::parse_list(addresses).map_err(|error| (EVENER_BAD_ENDPOINT, error.to_string()))?;
     let zone = zone.map(str::to_owned);
-    Ok(Endpoint { addresses, weight: given.weight, zone, metadata: BTreeMap::new() })
+    Ok(Endpoint { weight: given.weight, zone, ..Endpoint::new(addresses) })
 }
 
 fn texts(given: &evener_address_endpoint) -> Result<(&str, Option<&str>), evener_status> {

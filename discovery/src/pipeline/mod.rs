@@ -1,0 +1,1 @@
+//! From what sources say to what channels use, in virtual time.

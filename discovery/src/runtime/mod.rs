@@ -1,0 +1,1 @@
+//! The background thread that all watches share.
