@@ -58,6 +58,7 @@ mod engine;
 mod event;
 mod failure;
 mod log;
+pub mod lint;
 mod lookup;
 mod options;
 mod output;

@@ -1,0 +1,139 @@
+//! gRPC's service config: what is refused, what has no effect, what is missing.
+
+use serde_json::{Map, Value, json};
+
+use crate::config::{Parsed, ServiceConfig, Warning};
+
+use super::finding::{Finding, Severity};
+use super::retries;
+
+/// The findings of a service config in JSON.
+pub fn service_config(text: &str) -> Vec<Finding> {
+    match ServiceConfig::parse(text) {
+        Err(error) => vec![
+            Finding::new(Severity::Error, "config-refused", &error.path)
+                .says(format!("It is refused as a whole: this {}.", error.reason))
+                .advises("Until it is right, clients keep the config they have, or start without one."),
+        ],
+        Ok(parsed) => of_parsed(text, &parsed),
+    }
+}
+
+fn of_parsed(text: &str, parsed: &Parsed) -> Vec<Finding> {
+    let document: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut findings = Vec::new();
+    findings.extend(misplaced_retry(&document, parsed));
+    findings.extend(parsed.warnings.iter().filter(|warning| !is_told_better(warning)).map(of_warning));
+    findings.extend(methods(&document, parsed));
+    findings.extend(no_health_check(&document, parsed));
+    findings
+}
+
+/// What the findings here say in more words than the parser.
+fn is_told_better(warning: &Warning) -> bool {
+    warning.path == "retryPolicy"
+}
+
+fn of_warning(warning: &Warning) -> Finding {
+    let (severity, code) = if warning.path.ends_with("retryableStatusCodes") {
+        (Severity::Warning, "retry-codes")
+    } else if warning.text.contains("yet") {
+        (Severity::Advice, "not-obeyed-yet")
+    } else if warning.text.contains("ignores it") {
+        (Severity::Error, "misplaced")
+    } else {
+        (Severity::Warning, "config-suspicious")
+    };
+    Finding::new(severity, code, &warning.path).says(&warning.text)
+}
+
+/// `retryPolicy` beside `methodConfig` instead of in it: gRPC ignores it without a word.
+fn misplaced_retry(document: &Value, parsed: &Parsed) -> Option<Finding> {
+    let policy = document.get("retryPolicy")?;
+    let warning = parsed.warnings.iter().find(|warning| warning.path == "retryPolicy")?;
+    let mut finding = Finding::new(Severity::Error, "retry-misplaced", "retryPolicy")
+        .says(&warning.text)
+        .advises("Move it into methodConfig; {} as the name means every method.");
+    if let Some(corrected) = corrected(document, policy) {
+        finding = finding.corrects(corrected);
+    }
+    Some(finding)
+}
+
+/// The whole document with the policy where it belongs, and with what it lacks.
+fn corrected(document: &Value, policy: &Value) -> Option<String> {
+    let mut policy: Map<String, Value> = policy.as_object()?.clone();
+    let missing = [
+        ("maxAttempts", json!(3)),
+        ("initialBackoff", json!("0.1s")),
+        ("maxBackoff", json!("5s")),
+        ("backoffMultiplier", json!(2)),
+        ("retryableStatusCodes", json!(["UNAVAILABLE"])),
+    ];
+    for (key, value) in missing {
+        policy.entry(key).or_insert(value);
+    }
+    if let Some(Value::Array(codes)) = policy.get_mut("retryableStatusCodes") {
+        codes.retain(|code| code != "DEADLINE_EXCEEDED");
+        if codes.is_empty() {
+            codes.push(json!("UNAVAILABLE"));
+        }
+    }
+    let mut corrected = document.as_object()?.clone();
+    corrected.remove("retryPolicy");
+    let entry = json!({"name": [{}], "retryPolicy": policy});
+    match corrected.entry("methodConfig").or_insert_with(|| json!([])) {
+        Value::Array(entries) => entries.push(entry),
+        _ => return None,
+    }
+    let text = serde_json::to_string_pretty(&corrected).ok()?;
+    // Only a correction that is right itself is one.
+    ServiceConfig::parse(&text).is_ok().then_some(text)
+}
+
+/// What each entry of `methodConfig` says of its methods, asked for by the first name it has.
+fn methods(document: &Value, parsed: &Parsed) -> Vec<Finding> {
+    let entries = document.get("methodConfig").and_then(Value::as_array);
+    let mut findings = Vec::new();
+    for (index, entry) in entries.into_iter().flatten().enumerate() {
+        let Some(path) = first_method(entry) else { continue };
+        let (place, method) = (format!("methodConfig[{index}]"), parsed.config.method(&path));
+        findings.extend(retries::findings(&place, method, parsed.config.retry_throttling));
+        if method.wait_for_ready == Some(true) && method.timeout.is_none() {
+            findings.push(
+                Finding::new(Severity::Warning, "waits-for-ever", format!("{place}.waitForReady"))
+                    .says("A call that waits for a connection and has no deadline waits for ever.")
+                    .advises(
+                        "Give the methods a timeout, which a shorter deadline of the caller's own undercuts.",
+                    )
+                    .corrects("\"timeout\": \"5s\""),
+            );
+        }
+    }
+    findings
+}
+
+/// The path of a method that an entry's first name matches.
+fn first_method(entry: &Value) -> Option<String> {
+    let name = entry.get("name")?.get(0)?;
+    let part = |key| name.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    Some(format!("/{}/{}", part("service").unwrap_or("any"), part("method").unwrap_or("Any")))
+}
+
+/// Without health checks only a lost connection takes a server out.
+fn no_health_check(document: &Value, parsed: &Parsed) -> Option<Finding> {
+    if parsed.config.health_check.is_some() {
+        return None;
+    }
+    let mut corrected = document.as_object()?.clone();
+    corrected.insert("healthCheckConfig".to_owned(), json!({"serviceName": ""}));
+    Some(
+        Finding::new(Severity::Advice, "no-health-check", "healthCheckConfig")
+            .says("There is no health check: a server that accepts connections and cannot serve keeps its calls.")
+            .advises(
+                "Serve grpc.health.v1 and name the service here (\"\" is the server as a whole); servers without \
+                 the health service count as healthy.",
+            )
+            .corrects(serde_json::to_string_pretty(&corrected).unwrap_or_default()),
+    )
+}
