@@ -119,6 +119,15 @@ impl Channel {
         self.inner.engine.shared.config.load_full()
     }
 
+    /// The service whose health each server is to be asked for (gRFC A17: `grpc.health.v1.Health/Watch` on every
+    /// connection); empty for the server as a whole. `None`: a server that is connected counts as healthy,
+    /// because the service config has no `healthCheckConfig.serviceName`, or because the policy is
+    /// `pick_first`, which does not ask. May change with every [`Action::ServiceConfig`](crate::Action::ServiceConfig).
+    pub fn health_service(&self) -> Option<String> {
+        let config = self.inner.engine.shared.config.load();
+        Some(config.asked_health()?.service_name.clone())
+    }
+
     /// Tells what the transport sees of an endpoint's connection. `error` is the reason of a failure,
     /// or empty; up to 512 bytes of it are kept.
     ///

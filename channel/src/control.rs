@@ -41,6 +41,8 @@ pub(crate) struct Control {
     /// A call or the application has used the channel.
     active: bool,
     config_text: Option<String>,
+    /// The config is another one, and the transport is not told yet.
+    reconfigured: bool,
     /// Answers may have changed for a reason that no publication shows.
     moved: bool,
     /// A call waits that is not told yet.
@@ -70,6 +72,7 @@ impl Control {
             room: false,
             active: false,
             config_text: setup.config_text,
+            reconfigured: false,
             moved: false,
             pick_again: false,
             published: 0,
@@ -90,6 +93,7 @@ impl Control {
             self.use_it(shared, now);
         }
         self.act(shared, now, out);
+        self.tell_config(out);
         out.extend(self.source.ask(now).map(Output::Resolve));
         self.publish(shared, out);
         self.count_now_and_then(shared, now);
@@ -150,6 +154,14 @@ impl Control {
         if std::mem::take(&mut self.pick_again) {
             out.push(Output::Event(Action::PickAgain));
         }
+    }
+
+    fn tell_config(&mut self, out: &mut Vec<Output>) {
+        if !std::mem::take(&mut self.reconfigured) {
+            return;
+        }
+        let json = self.config_text.clone().unwrap_or_default();
+        out.push(Output::Event(Action::ServiceConfig { json }));
     }
 
     fn state(&self, shared: &Shared) -> Connectivity {
@@ -243,6 +255,7 @@ impl Control {
         }
         self.seating.set_policy(config.policy);
         self.config_text = Some(json.to_owned());
+        self.reconfigured = true;
         shared.config.store(Arc::new(config));
         self.moved = true;
         self.warn(warnings);

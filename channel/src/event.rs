@@ -48,6 +48,11 @@ pub enum Action {
     ),
     /// Calls that were told to wait should be started again.
     PickAgain,
+    /// Another service config is in force, whoever gave it. Not sent for the one the channel was opened with.
+    ServiceConfig {
+        /// The config as it was given.
+        json: String,
+    },
     /// Something for the application's log.
     Log {
         /// How bad it is.

@@ -1,5 +1,6 @@
 //! The document as a whole.
 
+use evener_core::Policy;
 use evener_discovery::json::{self, Node};
 
 use super::error::{ConfigError, Parsed, Warnings};
@@ -48,7 +49,7 @@ fn parse_root(root: &Node<'_>, warnings: &mut Warnings) -> Result<ServiceConfig,
         None => None,
     };
     let health_check = match root.field("healthCheckConfig")? {
-        Some(node) => parse_health_check(&node, warnings)?,
+        Some(node) => parse_health_check(&node, chosen.policy, warnings)?,
         None => None,
     };
     let connection_scaling = match root.field("connectionScaling")? {
@@ -93,14 +94,22 @@ fn to_milli(number: f64) -> u32 {
     (number * 1000.0 + ROUNDING) as u32
 }
 
-fn parse_health_check(node: &Node<'_>, warnings: &mut Warnings) -> Result<Option<HealthCheck>, ConfigError> {
+fn parse_health_check(
+    node: &Node<'_>,
+    policy: Policy,
+    warnings: &mut Warnings,
+) -> Result<Option<HealthCheck>, ConfigError> {
     spelling(node, &["serviceName"], warnings)?;
     let Some(name) = node.field("serviceName")? else {
         return Ok(None);
     };
     let service_name = name.string()?.to_owned();
-    warnings
-        .push(node.path(), "Health checks are not made yet: a server that is connected counts as healthy.");
+    if matches!(policy, Policy::PickFirst { .. }) {
+        warnings.push(
+            node.path(),
+            "pick_first checks no health, in gRPC as here: a server that is connected counts as healthy. With `round_robin` it is checked.",
+        );
+    }
     Ok(Some(HealthCheck { service_name }))
 }
 

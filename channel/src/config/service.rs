@@ -17,7 +17,8 @@ pub struct ServiceConfig {
     pub load_reports: Option<LoadReports>,
     /// When to stop retrying. Not obeyed yet.
     pub retry_throttling: Option<RetryThrottling>,
-    /// The service whose health each server is asked for. Not obeyed yet.
+    /// The service whose health each server is to be asked for, unless the policy is `pick_first`: see
+    /// [`ServiceConfig::asked_health`].
     pub health_check: Option<HealthCheck>,
     /// How many connections an endpoint may have. Not obeyed yet.
     pub connection_scaling: Option<ConnectionScaling>,
@@ -38,6 +39,11 @@ impl Default for ServiceConfig {
 }
 
 impl ServiceConfig {
+    /// The health check that transports are to make: none under `pick_first`, as gRFC A17 says.
+    pub fn asked_health(&self) -> Option<&HealthCheck> {
+        self.health_check.as_ref().filter(|_| !matches!(self.policy, Policy::PickFirst { .. }))
+    }
+
     /// What holds for a method, by its path as gRPC sends it: `/package.Service/Method`.
     ///
     /// The most specific name wins: the method's, then its service's, then the empty one. Neither

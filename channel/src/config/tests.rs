@@ -348,8 +348,16 @@ fn health_and_scaling_are_read_and_answered() {
     let parsed = parse(json!({"healthCheckConfig": {"serviceName": ""},
                               "connectionScaling": {"maxConnectionsPerSubchannel": 2}}));
     assert_eq!(parsed.config.health_check, Some(HealthCheck { service_name: String::new() }));
+    assert_eq!(parsed.config.asked_health(), parsed.config.health_check.as_ref());
     assert_eq!(parsed.config.connection_scaling.unwrap().max_connections_per_subchannel, 2);
-    assert_eq!(parsed.warnings.len(), 2);
+    assert_eq!(parsed.warnings.len(), 1, "{:?}", parsed.warnings);
+
+    // gRFC A17 leaves it to policies of many connections.
+    let first = parse(
+        json!({"loadBalancingConfig": [{"pick_first": {}}], "healthCheckConfig": {"serviceName": "a"}}),
+    );
+    assert!(first.config.health_check.is_some() && first.config.asked_health().is_none());
+    assert_eq!(first.warnings[0].path, "healthCheckConfig");
 
     let plain = parse(json!({"connectionScaling": {}}));
     assert_eq!(plain.config.connection_scaling.unwrap().max_connections_per_subchannel, 1);

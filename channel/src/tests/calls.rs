@@ -324,3 +324,19 @@ fn describe_is_json_that_tells_all() {
     assert_eq!(endpoint["last_error"], "was refused once");
     transport.finish(running);
 }
+
+#[test]
+fn the_transport_is_told_of_another_config_once() {
+    let mut transport = FakeTransport::over(&[1]);
+    transport.connect_all();
+    let json = r#"{"healthCheckConfig": {"serviceName": "user.UserService"}}"#;
+    transport.engine.set_service_config(json).expect("valid");
+    let told = |events: &[Action]| {
+        events.iter().filter(|event| matches!(event, Action::ServiceConfig { .. })).count()
+    };
+    let events = transport.poll();
+    assert!(events.contains(&Action::ServiceConfig { json: json.to_owned() }), "{events:?}");
+    assert_eq!(told(&transport.poll()), 0);
+    assert!(transport.engine.set_service_config("[]").is_err());
+    assert_eq!(told(&transport.poll()), 0);
+}
