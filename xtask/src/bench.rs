@@ -4,7 +4,7 @@ use crate::command::Run;
 use crate::packages::{self, program};
 use crate::steps::readme::RESULTS;
 use crate::steps::{native, python};
-use crate::toolchain::cargo;
+use crate::toolchain::{self, cargo};
 use crate::venv::Venv;
 use crate::workspace::Workspace;
 use std::fs;
@@ -34,8 +34,12 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
 
 fn ratios(workspace: &Workspace, arguments: &[&str]) -> Result<(), String> {
     packages::ensure(
-        &[Venv::packages(), vec![program("g++", "g++"), program("cmake", "cmake"), program("make", "make")]]
-            .concat(),
+        &[
+            toolchain::packages(),
+            Venv::packages(),
+            vec![program("g++", "g++"), program("cmake", "cmake"), program("make", "make")],
+        ]
+        .concat(),
     )?;
     let venv = python::environment(workspace)?;
     let modules = noop(workspace)?;

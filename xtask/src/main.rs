@@ -5,6 +5,7 @@
 //! cargo xtask test [--only STEP]...    every check of the project, one after the other
 //! cargo xtask test --newest-grpc       the C++ channel against the newest gRPC, in a private root
 //! cargo xtask test --list              the names of the steps
+//! cargo xtask servers                  the registries that the tests run against, built
 //! cargo xtask bench                    the measured figures, beside their floors and peers
 //! cargo xtask header                   write include/evener.h anew
 //! ```
@@ -17,6 +18,7 @@ mod newest;
 mod packages;
 mod process;
 mod programs;
+mod servers;
 mod step;
 mod steps;
 mod suite;
@@ -30,6 +32,7 @@ use workspace::Workspace;
 
 const USAGE: &str = "usage: cargo xtask demo
        cargo xtask test [--only STEP]... [--newest-grpc] [--list]
+       cargo xtask servers
        cargo xtask bench [--quick | --criterion [ARGUMENT]...]
        cargo xtask header";
 
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = match name.as_str() {
         "test" => suite::Selection::parse(rest).and_then(|selection| suite::run(&workspace, &selection)),
         "demo" => demo::run(&workspace, rest),
+        "servers" => servers::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
         "header" => steps::header::write(&workspace),
         _ => Err(USAGE.to_string()),

@@ -6,6 +6,7 @@ use crate::packages::{self, program};
 use crate::step::Step;
 use crate::steps::native::{self, Kind};
 use crate::tally::Tally;
+use crate::toolchain;
 use crate::workspace::Workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ use std::path::{Path, PathBuf};
 pub const STEP: Step = Step {
     name: "newest-grpc",
     what: "the C++ channel on the newest gRPC, in a private root",
-    needs: || vec![program("debootstrap", "debootstrap"), program("tar", "tar")],
+    needs: || {
+        [toolchain::packages(), vec![program("debootstrap", "debootstrap"), program("tar", "tar")]].concat()
+    },
     run,
 };
 

@@ -107,13 +107,16 @@ fn close(done: &[Done]) -> Result<(), String> {
         }
         sum += step.tally;
     }
+    if sum.skipped > 0 {
+        println!("{} SKIPPED: what they need is not there; the lines above say what", sum.skipped);
+    }
     println!("{} passed, {} failed", sum.passed, sum.failed);
     if sum.failed == 0 { Ok(()) } else { Err("not everything passed".to_string()) }
 }
 
 fn line(done: &Done) -> String {
     let verdict = if done.tally.failed == 0 { "ok" } else { "FAILED" };
-    let Tally { passed, failed } = done.tally;
+    let Tally { passed, failed, .. } = done.tally;
     format!(
         "{:14} {verdict:6} {passed:5} passed {failed:3} failed {:8.1} s",
         done.name,

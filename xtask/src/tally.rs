@@ -7,6 +7,8 @@ use std::ops::AddAssign;
 pub struct Tally {
     pub passed: u32,
     pub failed: u32,
+    /// Cases that saw that what they need is not there, and said so.
+    pub skipped: u32,
 }
 
 impl Tally {
@@ -14,15 +16,14 @@ impl Tally {
         self == Self::default()
     }
 
-    /// The `test result:` lines of cargo's test harness.
+    /// The `test result:` lines of cargo's test harness, to which a case that skipped itself is a passed one.
     pub fn of_cargo(text: &str) -> Self {
-        text.lines().filter_map(|line| line.trim().strip_prefix("test result: ")).fold(
-            Self::default(),
-            |sum, line| Self {
-                passed: sum.passed + before(line, " passed"),
-                failed: sum.failed + before(line, " failed"),
-            },
-        )
+        let results = text.lines().filter_map(|line| line.trim().strip_prefix("test result: "));
+        let (passed, failed) = results.fold((0, 0), |(passed, failed), line| {
+            (passed + before(line, " passed"), failed + before(line, " failed"))
+        });
+        let skipped = text.matches("SKIPPED: ").count() as u32;
+        Self { passed: passed.saturating_sub(skipped), failed, skipped }
     }
 
     /// ctest's closing lines: `100% tests passed, 0 tests failed out of 12`; since CMake 4 a clean one is `100% tests passed out of 12`.
@@ -32,7 +33,7 @@ impl Tally {
             |sum, line| {
                 let failed = before(line, " tests failed") + before(line, " test failed");
                 let all: u32 = line.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(failed);
-                Self { passed: sum.passed + all.saturating_sub(failed), failed: sum.failed + failed }
+                Self { passed: sum.passed + all.saturating_sub(failed), failed: sum.failed + failed, ..sum }
             },
         )
     }
@@ -42,6 +43,7 @@ impl Tally {
         text.lines().filter(|line| line.starts_with("vectors: ")).fold(Self::default(), |sum, line| Self {
             passed: sum.passed + before(line, " passed"),
             failed: sum.failed + before(line, " failed"),
+            ..sum
         })
     }
 
@@ -53,7 +55,11 @@ impl Tally {
         let Some(line) = text.lines().rev().find(closing) else {
             return Self::default();
         };
-        Self { passed: before(line, " passed"), failed: before(line, " failed") + before(line, " error") }
+        Self {
+            passed: before(line, " passed"),
+            failed: before(line, " failed") + before(line, " error"),
+            skipped: before(line, " skipped"),
+        }
     }
 }
 
@@ -61,6 +67,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.skipped += other.skipped;
     }
 }
 
@@ -78,7 +85,7 @@ mod tests {
     use super::*;
 
     fn tally(passed: u32, failed: u32) -> Tally {
-        Tally { passed, failed }
+        Tally { passed, failed, skipped: 0 }
     }
 
     #[test]
@@ -86,6 +93,14 @@ mod tests {
         let text = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured\n\n\
                     test result: FAILED. 10 passed; 3 failed; 0 ignored\n";
         assert_eq!(Tally::of_cargo(text), tally(12, 3));
+    }
+
+    #[test]
+    fn a_case_that_skipped_itself_has_not_passed() {
+        let text = "test a ... SKIPPED: a: no etcd; cargo xtask servers builds it\nok\n\
+                    test result: ok. 2 passed; 0 failed; 0 ignored\n";
+        assert_eq!(Tally::of_cargo(text), Tally { passed: 1, failed: 0, skipped: 1 });
+        assert_eq!(Tally::of_pytest("== 4 passed, 2 skipped in 1.20s ==").skipped, 2);
     }
 
     #[test]

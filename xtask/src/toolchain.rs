@@ -1,8 +1,8 @@
 //! Which Rust does what. Two kinds of machine are at home here: one with rustup, one with Debian's packages.
 
 use crate::command::{Run, is_installed};
-use crate::packages::{Package, missing};
-use crate::workspace::Workspace;
+use crate::packages::{Package, missing, program};
+use crate::workspace::{SERVERS, Workspace};
 use std::env;
 use std::ffi::OsString;
 use std::path::Path;
@@ -25,9 +25,14 @@ pub fn cargo_in(workspace: &Workspace, subcommand: &str, folder: &str) -> Run {
     cargo_environment(workspace, Run::new(own_cargo()).arg(subcommand), folder).folder(workspace.root())
 }
 
-/// For a program that calls cargo itself: where the building is to happen.
+/// For a program that calls cargo itself: where the building is to happen, and where the tests find the registries.
 pub fn cargo_environment(workspace: &Workspace, run: Run, folder: &str) -> Run {
-    run.env("CARGO_TARGET_DIR", workspace.target(folder))
+    run.env("CARGO_TARGET_DIR", workspace.target(folder)).env_unseen(SERVERS, workspace.servers())
+}
+
+/// What building everything takes beside Rust: a client of etcd generates its code from the protocol, and a cryptographic library has C in it.
+pub fn packages() -> Vec<Package> {
+    vec![program("protobuf-compiler", "protoc"), program("gcc", "cc")]
 }
 
 /// The packages that bring a missing subcommand where Rust comes from Debian. With rustup it is a component.

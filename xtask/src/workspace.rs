@@ -4,6 +4,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Names the folder with the registries; the tests read it too.
+pub const SERVERS: &str = "EVENER_SERVERS";
+
 /// The checkout and its target directory, both absolute.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -37,6 +40,16 @@ impl Workspace {
     /// `path` inside the target directory.
     pub fn target(&self, path: &str) -> PathBuf {
         self.target.join(path)
+    }
+
+    /// Where the registries for the tests are: `EVENER_SERVERS`, otherwise where `cargo xtask servers` puts them.
+    pub fn servers(&self) -> PathBuf {
+        env::var_os(SERVERS).map_or_else(|| self.target("servers"), |given| self.root.join(given))
+    }
+
+    /// True when somebody brings their own.
+    pub fn has_own_servers(&self) -> bool {
+        env::var_os(SERVERS).is_some()
     }
 
     /// `path` inside the target directory, made when it is not there.

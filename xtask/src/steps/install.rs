@@ -1,22 +1,24 @@
 //! The installed library is found by the projects of others.
 
 use crate::command::Run;
-use crate::packages::{Package, program};
+use crate::packages::program;
 use crate::step::Step;
 use crate::steps::native;
 use crate::tally::Tally;
+use crate::toolchain;
 use crate::workspace::Workspace;
 
 pub const STEP: Step = Step {
     name: "install",
     what: "installed, moved, and used from outside: find_package, pkg-config, FetchContent",
-    needs: || -> Vec<Package> {
-        vec![
+    needs: || {
+        let tools = [
             program("cmake", "cmake"),
             program("ninja-build", "ninja"),
             program("pkg-config", "pkg-config"),
             program("g++", "g++"),
-        ]
+        ];
+        [toolchain::packages(), tools.to_vec()].concat()
     },
     run,
 };

@@ -10,12 +10,15 @@ pub mod readme;
 mod rust;
 mod symbols;
 
+use crate::servers;
 use crate::step::Step;
 
 /// One line a step; a new one is one line more.
 pub const STEPS: &[Step] = &[
     rust::FMT,
     rust::CLIPPY,
+    rust::FEATURES,
+    servers::STEP,
     rust::TESTS,
     rust::MSRV,
     rust::DOCS,

@@ -2,10 +2,11 @@
 
 use crate::command::Run;
 use crate::packages::{Package, file, program};
+use crate::servers;
 use crate::step::Step;
 use crate::tally::Tally;
-use crate::toolchain::cargo;
-use crate::workspace::Workspace;
+use crate::toolchain::{self, cargo};
+use crate::workspace::{SERVERS, Workspace};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -47,23 +48,22 @@ impl Kind {
     }
 }
 
-/// What a C++ program with gRPC takes, on this machine.
+/// What a C++ program with gRPC takes, on this machine, and its tests.
 pub fn packages() -> Vec<Package> {
-    vec![
+    let tools = [
         program("cmake", "cmake"),
         program("ninja-build", "ninja"),
         program("pkg-config", "pkg-config"),
         program("g++", "g++"),
         program("gcc", "gcc"),
-        program("openssl", "openssl"),
-        program("protobuf-compiler", "protoc"),
         program("protobuf-compiler-grpc", "grpc_cpp_plugin"),
         file("libgrpc++-dev", &["/usr/include/grpcpp/grpcpp.h", "/usr/local/include/grpcpp/grpcpp.h"]),
         file(
             "libprotobuf-dev",
             &["/usr/include/google/protobuf/message.h", "/usr/local/include/google/protobuf/message.h"],
         ),
-    ]
+    ];
+    [toolchain::packages(), servers::packages(), tools.to_vec()].concat()
 }
 
 /// Builds libevener.a and libevener.so; the folder they lie in.
@@ -98,11 +98,12 @@ pub fn commands(kind: Kind, source: &str, build: &str, library: &str) -> [String
 }
 
 fn run(workspace: &Workspace, kind: Kind, tally: &mut Tally) -> Result<(), String> {
+    servers::ensure(workspace)?;
     let library = build_library(workspace)?;
     let build = build_folder(workspace, kind.folder(), workspace.root())?;
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     for script in commands(kind, &workspace.root().to_string_lossy(), &text(&build), &text(&library)) {
-        let ended = Run::new("sh").args(["-c", &script]).end()?;
+        let ended = Run::new("sh").args(["-c", &script]).env_unseen(SERVERS, workspace.servers()).end()?;
         *tally += Tally::of_ctest(&ended.text);
         if !ended.is_success() {
             return Err(ended.complaint());

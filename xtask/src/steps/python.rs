@@ -1,17 +1,18 @@
 //! The Python package: built as a wheel, installed, tested, its stubs compared with what is really there.
 
+use crate::servers;
 use crate::step::Step;
 use crate::tally::Tally;
-use crate::toolchain::cargo_environment;
+use crate::toolchain::{self, cargo_environment};
 use crate::venv::Venv;
-use crate::workspace::Workspace;
+use crate::workspace::{SERVERS, Workspace};
 use std::fs;
 use std::sync::OnceLock;
 
 pub const STEP: Step = Step {
     name: "python",
     what: "the wheel is built and installed; its tests pass: vectors, examples of the docs, types and stubs among them",
-    needs: Venv::packages,
+    needs: || [Venv::packages(), toolchain::packages(), servers::packages()].concat(),
     run: tests,
 };
 
@@ -32,9 +33,15 @@ pub fn environment(workspace: &Workspace) -> Result<Venv, String> {
 }
 
 fn tests(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
+    servers::ensure(workspace)?;
     let venv = environment(workspace)?;
     // From the root: in its own folder the package's sources would stand before the installed wheel.
-    let ended = venv.run("python").args(["-m", "pytest", "python/tests"]).folder(workspace.root()).end()?;
+    let ended = venv
+        .run("python")
+        .args(["-m", "pytest", "python/tests"])
+        .env_unseen(SERVERS, workspace.servers())
+        .folder(workspace.root())
+        .end()?;
     let seen = Tally::of_pytest(&ended.text);
     *tally += seen;
     match (ended.is_success(), seen.is_empty()) {

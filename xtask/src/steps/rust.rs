@@ -2,6 +2,7 @@
 
 use crate::command::Run;
 use crate::packages::{Package, program};
+use crate::servers;
 use crate::step::Step;
 use crate::tally::Tally;
 use crate::toolchain::{self, OLDEST_RUST, cargo, cargo_in};
@@ -22,17 +23,33 @@ pub const CLIPPY: Step = Step {
     run: clippy,
 };
 
-pub const TESTS: Step = Step { name: "rust", what: "the Rust tests of every crate", needs: none, run: tests };
+pub const FEATURES: Step = Step {
+    name: "features",
+    what: "no warning either in the libraries without features, or with each feature alone",
+    needs: clippy_needs,
+    run: features,
+};
+
+pub const TESTS: Step = Step {
+    name: "rust",
+    what: "the Rust tests of every crate, those against real registries among them",
+    needs: || [toolchain::packages(), servers::packages()].concat(),
+    run: tests,
+};
 
 pub const MSRV: Step = Step {
     name: "msrv",
     what: "the stated oldest Rust builds the libraries, and no dependency asks for a newer one",
-    needs: none,
+    needs: toolchain::packages,
     run: msrv,
 };
 
-pub const DOCS: Step =
-    Step { name: "docs", what: "the documentation builds without a warning", needs: none, run: docs };
+pub const DOCS: Step = Step {
+    name: "docs",
+    what: "the documentation builds without a warning",
+    needs: toolchain::packages,
+    run: docs,
+};
 
 pub const LOOM: Step = Step {
     name: "loom",
@@ -51,6 +68,7 @@ fn none() -> Vec<Package> {
 /// A peer in the benches builds a C library.
 fn clippy_needs() -> Vec<Package> {
     let mut packages = toolchain::subcommand_package("clippy", "rust-web-clippy");
+    packages.extend(toolchain::packages());
     packages.extend([program("cmake", "cmake"), program("make", "make")]);
     packages
 }
@@ -68,7 +86,35 @@ fn clippy(workspace: &Workspace, _: &mut Tally) -> Result<(), String> {
     lint(&["--workspace", "--all-targets"])
 }
 
+/// A package, and what is switched on in it, one feature at a time. The workspace as a whole is always built with all of them.
+const ALONE: [(&str, &[&str]); 3] = [
+    ("evener-discovery", &["", "runtime", "dns", "etcd", "consul", "kubernetes", "probes"]),
+    ("evener-channel", &["", "runtime"]),
+    ("evener-ffi", &["full"]),
+];
+
+fn features(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
+    toolchain::ensure_component("clippy", "clippy")?;
+    let mut wrong = Vec::new();
+    for (package, features) in ALONE {
+        for feature in features {
+            let ended = cargo(workspace, "clippy")
+                .args(["--package", package, "--all-targets", "--no-default-features", "--features", feature])
+                .args(["--", "-D", "warnings"])
+                .end()?;
+            if ended.is_success() {
+                tally.passed += 1;
+            } else {
+                tally.failed += 1;
+                wrong.push(ended.complaint());
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
 fn tests(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
+    servers::ensure(workspace)?;
     let run = cargo(workspace, "test").args(["--workspace", "--no-fail-fast"]).args(NOT_TESTED_HERE);
     counted(run, tally)
 }
@@ -80,6 +126,8 @@ fn loom(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
             "evener-core",
             "--package",
             "evener-channel",
+            // Nothing that needs an asynchronous runtime, which does not build under this flag.
+            "--no-default-features",
             "--release",
             "--no-fail-fast",
             "--lib",

@@ -1,11 +1,11 @@
 //! What the libraries export is exactly the ABI that was agreed on.
 
 use crate::command::Run;
-use crate::packages::{Package, program};
+use crate::packages::program;
 use crate::step::Step;
 use crate::steps::native;
 use crate::tally::Tally;
-use crate::toolchain::cargo;
+use crate::toolchain::{self, cargo};
 use crate::workspace::Workspace;
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use std::path::Path;
 pub const STEP: Step = Step {
     name: "symbols",
     what: "the libraries export the golden list of symbols, no more and no less",
-    needs: || -> Vec<Package> { vec![program("binutils", "nm")] },
+    needs: || [toolchain::packages(), vec![program("binutils", "nm")]].concat(),
     run: check,
 };
 
