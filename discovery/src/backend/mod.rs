@@ -1,12 +1,18 @@
 //! The adapters over registries' clients: each turns what its client says into [`Event`]s.
 
+pub(crate) mod custom;
+mod fixed;
+mod system;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::event::{Event, SourceError};
+use crate::event::{ErrorClass, Event, SourceError};
+use crate::runtime::WatchOptions;
+use crate::target::{StaticTarget, Target};
 
 /// Where a backend reports to. A cheap handle.
 #[derive(Clone, Debug)]
@@ -39,3 +45,44 @@ impl Feed {
 /// What a backend does: reports to its feed for ever. It ends only where asking again cannot help, with the reason;
 /// dropping it ends it at any time.
 pub type Running = Pin<Box<dyn Future<Output = SourceError> + Send>>;
+
+/// A backend that is ready to begin. It is called, and what it answers is run, on a thread of a tokio runtime.
+pub type Opener = Box<dyn FnOnce(Feed) -> Running + Send>;
+
+/// The backend for a target. Nothing is connected, read or looked up yet.
+///
+/// # Errors
+/// The target or an option is wrong, or this build has no such backend ([`ErrorClass::Config`]).
+pub fn open(target: &Target, options: &WatchOptions) -> Result<Opener, SourceError> {
+    match target {
+        Target::Static(StaticTarget::List(endpoints)) => Ok(fixed::open(endpoints.clone())),
+        Target::Addresses(target) => Ok(fixed::open(target.endpoints.clone())),
+        Target::Static(StaticTarget::Named(name)) => Err(SourceError::new(
+            ErrorClass::Config,
+            format!("static:///{name}: lists have names only within a channel"),
+        )),
+        Target::Dns(target) if options.dns.system || cfg!(not(feature = "dns")) => {
+            Ok(system::open(target, &options.dns))
+        }
+        Target::Custom(target) => Err(SourceError::new(
+            ErrorClass::Config,
+            format!("no resolver is registered for the scheme {}", target.scheme),
+        )),
+        #[cfg(feature = "dns")]
+        Target::Dns(_) => Err(absent("dns")),
+        #[cfg(feature = "dns")]
+        Target::Srv(_) => Err(absent("dns+srv")),
+        #[cfg(feature = "etcd")]
+        Target::Etcd(_) => Err(absent("etcd")),
+        #[cfg(feature = "consul")]
+        Target::Consul(_) => Err(absent("consul")),
+        #[cfg(feature = "kubernetes")]
+        Target::Kubernetes(_) => Err(absent("kubernetes")),
+        #[allow(unreachable_patterns, reason = "with every feature there is none left")]
+        _ => Err(absent(target.scheme())),
+    }
+}
+
+fn absent(scheme: &str) -> SourceError {
+    SourceError::new(ErrorClass::Config, format!("{scheme}: targets are not available in this build"))
+}

@@ -21,7 +21,7 @@ mod consul;
 mod custom;
 mod dns;
 mod error;
-mod etcd;
+pub(crate) mod etcd;
 mod kubernetes;
 mod list;
 mod srv;
@@ -30,11 +30,11 @@ mod uri;
 use std::fmt;
 use std::str::FromStr;
 
-pub use consul::ConsulTarget;
+pub use consul::{ConsulAgent, ConsulConsistency, ConsulPlace, ConsulTarget};
 pub use custom::CustomTarget;
 pub use dns::DnsTarget;
 pub use error::TargetError;
-pub use etcd::EtcdTarget;
+pub use etcd::{EtcdFormat, EtcdTarget};
 pub use kubernetes::KubernetesTarget;
 pub use srv::SrvTarget;
 pub use uri::{RegistryUri, redact};
@@ -131,6 +131,23 @@ impl Target {
         }
     }
 
+    /// The scheme that the canonical form begins with.
+    pub fn scheme(&self) -> &str {
+        match self {
+            Self::Static(_) => "static",
+            Self::Addresses(target) => {
+                let first = target.endpoints.first().and_then(|endpoint| endpoint.addresses.first());
+                first.map_or("ipv4", |address| address.grpc_prefix().trim_end_matches([':', '/']))
+            }
+            Self::Dns(_) => "dns",
+            Self::Srv(_) => "dns+srv",
+            Self::Etcd(_) => "etcd",
+            Self::Consul(_) => "consul",
+            Self::Kubernetes(_) => "kubernetes",
+            Self::Custom(target) => &target.scheme,
+        }
+    }
+
     /// What gRPC would send as `:authority` and check a certificate against.
     ///
     /// For a name that is the name as it was written, port and all; for Unix sockets `localhost`;
@@ -173,7 +190,7 @@ impl fmt::Display for Target {
             Self::Dns(target) => target.fmt(f),
             Self::Srv(target) => write!(f, "dns+srv:{}", target.uri),
             Self::Etcd(target) => write!(f, "etcd:{}", target.uri),
-            Self::Consul(target) => write!(f, "consul:{}", target.uri),
+            Self::Consul(target) => target.fmt(f),
             Self::Kubernetes(target) => write!(f, "kubernetes:{}", target.uri),
             Self::Custom(target) => write!(f, "{}:{}", target.scheme, target.uri),
         }

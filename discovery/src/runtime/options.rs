@@ -1,0 +1,72 @@
+//! What a watch is to be like.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::credentials::Credentials;
+
+/// How a target is watched. Watches of the same target share one connection to its registry exactly where their
+/// options are equal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WatchOptions {
+    /// What the registry is asked with.
+    pub credentials: Credentials,
+    /// How DNS is asked; other kinds of targets ignore it.
+    pub dns: DnsOptions,
+    /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
+    /// nothing. It is made if it is not there; one file per target, readable by the user alone, without secrets.
+    pub snapshot_dir: Option<PathBuf>,
+    /// The oldest snapshot that is used at a start: 7 days.
+    pub snapshot_max_age: Duration,
+    /// How long a watch goes on after its last user has left, for whoever opens it again: 5 s.
+    pub linger: Duration,
+    /// Makes jitter repeatable. `None` is a random seed.
+    pub seed: Option<u64>,
+}
+
+impl Default for WatchOptions {
+    fn default() -> Self {
+        Self {
+            credentials: Credentials::default(),
+            dns: DnsOptions::default(),
+            snapshot_dir: None,
+            snapshot_max_age: Duration::from_secs(7 * 24 * 3600),
+            linger: Duration::from_secs(5),
+            seed: None,
+        }
+    }
+}
+
+/// How names are looked up in DNS.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DnsOptions {
+    /// The servers to ask, in this order. Empty takes those of `/etc/resolv.conf`; a server in the target goes
+    /// before both.
+    pub servers: Vec<SocketAddr>,
+    /// From one answer to the next question, instead of what the records' time to live says.
+    pub refresh: Option<Duration>,
+    /// The least time from an answer to the next question, whatever the records or a lost connection ask for: 5 s.
+    pub min_interval: Duration,
+    /// The longest time from an answer to the next question where the records' time to live decides: 5 minutes.
+    pub max_interval: Duration,
+    /// Whether `TXT` records at `_grpc_config.NAME` are asked for a service config (gRFC A2). Off: whoever can write
+    /// there can turn a client's traffic.
+    pub service_config: bool,
+    /// Whether the system's resolver (`getaddrinfo`) is asked, for names that only it knows (nsswitch, mDNS). It
+    /// tells no time to live: names are asked again every 30 s unless `refresh` says otherwise.
+    pub system: bool,
+}
+
+impl Default for DnsOptions {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            refresh: None,
+            min_interval: Duration::from_secs(5),
+            max_interval: Duration::from_secs(300),
+            service_config: false,
+            system: false,
+        }
+    }
+}

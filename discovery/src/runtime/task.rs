@@ -1,0 +1,121 @@
+//! The task of one watch: what its backend says goes into the pipeline, what comes out of that to the observers.
+
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+use super::dice::Dice;
+use super::shared::Shared;
+use super::thread::Inner;
+use crate::backend::{Feed, Opener};
+use crate::event::{ErrorClass, Event, SourceError};
+
+/// Far enough to be never.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// From a backend's panic to its next start, varied by a third.
+const RESTART_AFTER: Duration = Duration::from_secs(5);
+
+/// Runs until nobody has used the watch for its linger time, or the runtime ends.
+pub(super) async fn run(shared: Arc<Shared>, opener: Opener, runtime: Weak<Inner>) {
+    let _ended = Ended(&shared);
+    let mut backend = Backend::start(opener);
+    let mut dice = Dice::new(shared.options().seed);
+    let (mut poll_at, mut restart_at, mut leave_at) = (None, None, None);
+    loop {
+        let wake = [poll_at, restart_at, leave_at].into_iter().flatten().min();
+        let wake = wake.unwrap_or_else(|| Instant::now() + NEVER);
+        tokio::select! {
+            biased;
+            Some(event) = backend.events.recv() => {
+                let now = Instant::now();
+                shared.handle(event, now);
+                // Whatever came with it is one look for the observers.
+                while let Ok(event) = backend.events.try_recv() {
+                    shared.handle(event, now);
+                }
+            }
+            error = backend.ended(), if !backend.is_over => {
+                restart_at = error.may_restart.then(|| Instant::now() + dice.around(RESTART_AFTER, 33));
+                shared.handle(Event::Failed(error.error), Instant::now());
+            }
+            () = shared.hinted() => {
+                backend.hint.notify_one();
+                continue;
+            }
+            () = shared.left() => {
+                leave_at = Some(Instant::now() + shared.options().linger);
+                continue;
+            }
+            () = sleep_until(wake.into()) => {}
+        }
+        let now = Instant::now();
+        if leave_at.take_if(|at| *at <= now).is_some()
+            && runtime.upgrade().is_none_or(|runtime| runtime.forget(&shared))
+        {
+            return;
+        }
+        if restart_at.take_if(|at| *at <= now).is_some()
+            && let Ok(opener) = shared.open()
+        {
+            backend = Backend::start(opener);
+        }
+        let (_published, deadline) = shared.poll(now);
+        poll_at = deadline;
+        shared.tell();
+    }
+}
+
+/// Says so however the task ends: by itself, or with the runtime.
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.set_ended();
+        self.0.tell();
+    }
+}
+
+/// A backend in a task of its own, so that its panic is an error and no end.
+struct Backend {
+    task: JoinHandle<SourceError>,
+    events: mpsc::UnboundedReceiver<Event>,
+    hint: Arc<Notify>,
+    is_over: bool,
+}
+
+/// How a backend ended.
+struct End {
+    error: SourceError,
+    may_restart: bool,
+}
+
+impl Backend {
+    fn start(opener: Opener) -> Self {
+        let (feed, events, hint) = Feed::new();
+        // The opener runs in the task as well: it may panic like the rest.
+        let task = tokio::spawn(async move { opener(feed).await });
+        Self { task, events, hint, is_over: false }
+    }
+
+    async fn ended(&mut self) -> End {
+        let result = pin!(&mut self.task).await;
+        self.is_over = true;
+        match result {
+            Ok(error) => End { error, may_restart: false },
+            Err(panic) => {
+                let error = SourceError::new(ErrorClass::Protocol, format!("the backend panicked: {panic}"));
+                End { error, may_restart: true }
+            }
+        }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

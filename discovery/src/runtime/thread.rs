@@ -1,0 +1,285 @@
+//! The thread: started by the first use, ended with a deadline, left alone in a forked child.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+use std::{fmt, io, mem};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc as tasks, watch};
+
+use super::observer::Observer;
+use super::options::WatchOptions;
+use super::resolver::Resolver;
+use super::shared::Shared;
+use super::watch::Watch;
+use crate::event::{ErrorClass, SourceError};
+use crate::target::Target;
+
+/// How long the last handle waits for the thread where nobody has shut it down.
+const DROP_DEADLINE: Duration = Duration::from_secs(2);
+/// Threads for what can only block: `getaddrinfo`, writing snapshots.
+const BLOCKING_THREADS: usize = 4;
+
+/// The thread that all watches, registrations and configurations share. See the [module](crate::runtime).
+///
+/// A cheap handle, to clone and to use from any thread. When the last clone and the last [`Watch`] are dropped the
+/// thread ends.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+/// What the handles share.
+pub(super) struct Inner {
+    /// The process that the thread is in.
+    pid: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    thread: Option<Thread>,
+    shut: bool,
+    /// What is watched now, by anybody.
+    watches: Vec<Arc<Shared>>,
+    resolvers: HashMap<String, Arc<dyn Resolver>>,
+}
+
+/// The running thread, as its owner sees it.
+struct Thread {
+    id: ThreadId,
+    tasks: Handle,
+    closing: watch::Sender<Option<Instant>>,
+    /// Held by every task that has something to finish before the end.
+    guest: tasks::Sender<()>,
+    ended: mpsc::Receiver<()>,
+}
+
+/// What a task that has something to finish before the end looks at.
+pub(crate) struct Guest {
+    /// When everything has to be over, once the end has begun.
+    pub(crate) closing: watch::Receiver<Option<Instant>>,
+    _stays: tasks::Sender<()>,
+}
+
+impl Runtime {
+    /// A runtime without a thread yet.
+    pub fn new() -> Self {
+        let inner = Inner { pid: std::process::id(), state: Mutex::new(State::default()) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Watches a target from now on. `observer` is told whenever the watch has something new to say.
+    ///
+    /// # Errors
+    /// The target or an option is wrong, the scheme is not in this build or has no resolver, the runtime is shut
+    /// down, or belongs to the process that this one was forked from ([`ErrorClass::Config`] all of them).
+    pub fn watch(
+        &self,
+        target: &Target,
+        options: WatchOptions,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Watch, SourceError> {
+        self.inner.check()?;
+        let mut state = self.inner.lock();
+        let tasks = state.start()?.tasks.clone();
+        let text = target.to_string();
+        let known = state.watches.iter().find(|shared| shared.is(&text, &options)).map(Arc::clone);
+        let shared = match known {
+            Some(shared) => shared,
+            None => {
+                let resolver = state.resolver_of(target);
+                let shared = Shared::start(target, options, resolver, &tasks, Arc::downgrade(&self.inner))?;
+                state.watches.push(Arc::clone(&shared));
+                shared
+            }
+        };
+        let id = shared.subscribe(observer);
+        Ok(Watch::new(Arc::clone(&self.inner), shared, id))
+    }
+
+    /// Has a resolver of the application's own resolve the targets of a scheme from now on, in place of one that was
+    /// there before or is built in. What is being watched already goes on as it is.
+    ///
+    /// # Errors
+    /// The scheme is none (a letter, then letters, digits, `+`, `-` and `.`), or the runtime belongs to another
+    /// process.
+    pub fn register_scheme(&self, scheme: &str, resolver: Arc<dyn Resolver>) -> Result<(), SourceError> {
+        self.inner.check()?;
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+        if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) || !scheme.bytes().all(known) {
+            let text = format!(
+                "`{scheme}` is no scheme: it is a letter, then letters, digits, +, - and ."
+            );
+            return Err(SourceError::new(ErrorClass::Config, text));
+        }
+        self.inner.lock().resolvers.insert(scheme.to_ascii_lowercase(), resolver);
+        Ok(())
+    }
+
+    /// Whether a resolver of the application's own is registered for a scheme, in lower case.
+    pub fn has_scheme(&self, scheme: &str) -> bool {
+        self.inner.check().is_ok() && self.inner.lock().resolvers.contains_key(scheme)
+    }
+
+    /// Reads a target, with the schemes that are registered here.
+    ///
+    /// # Errors
+    /// As [`Target::parse`].
+    pub fn parse(&self, target: &str) -> Result<Target, crate::TargetError> {
+        Target::parse_with(target, |scheme| self.has_scheme(scheme))
+    }
+
+    /// Ends everything: registrations are withdrawn, watches say no more, the thread ends. True once it has ended,
+    /// false where the deadline came first; then it ends by itself as soon as whatever holds it up lets go of it.
+    /// Called on the thread itself, or in a forked child, it waits for nothing.
+    pub fn shutdown(&self, deadline: Duration) -> bool {
+        if self.inner.check().is_err() {
+            return false;
+        }
+        let thread = self.inner.lock().shut();
+        thread.is_none_or(|thread| thread.end(deadline))
+    }
+
+    /// Whether [`Runtime::shutdown`] was called.
+    pub fn is_shut_down(&self) -> bool {
+        self.inner.check().is_ok() && self.inner.lock().shut
+    }
+
+    /// Runs a task on the thread. With its [`Guest`] it can tell when the end has begun, which waits for the guest to
+    /// be dropped.
+    pub(crate) fn spawn<T: Future<Output = ()> + Send + 'static>(
+        &self,
+        task: impl FnOnce(Guest) -> T,
+    ) -> Result<(), SourceError> {
+        self.inner.check()?;
+        let mut state = self.inner.lock();
+        let thread = state.start()?;
+        let guest = Guest { closing: thread.closing.subscribe(), _stays: thread.guest.clone() };
+        thread.tasks.spawn(task(guest));
+        Ok(())
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("pid", &self.inner.pid).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Whether this is the process that the thread is in.
+    pub(super) fn is_home(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    fn check(&self) -> Result<(), SourceError> {
+        if self.is_home() {
+            return Ok(());
+        }
+        let text = "this runtime belongs to the process that this one was forked from; make a new one here";
+        Err(SourceError::new(ErrorClass::Config, text))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a watch that nobody uses any more; false if somebody does again.
+    pub(super) fn forget(&self, shared: &Arc<Shared>) -> bool {
+        let mut state = self.lock();
+        if shared.is_used() {
+            return false;
+        }
+        state.watches.retain(|other| !Arc::ptr_eq(other, shared));
+        true
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let home = self.is_home();
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !home {
+            // Locks in there may be held for ever, by threads that this process does not have.
+            mem::forget(mem::take(state));
+        } else if let Some(thread) = state.shut() {
+            thread.end(DROP_DEADLINE);
+        }
+    }
+}
+
+impl State {
+    fn start(&mut self) -> Result<&Thread, SourceError> {
+        if self.shut {
+            return Err(SourceError::new(ErrorClass::Config, "the runtime is shut down"));
+        }
+        let thread = match self.thread.take() {
+            Some(thread) => thread,
+            None => Thread::start().map_err(|error| {
+                SourceError::new(ErrorClass::Config, format!("no thread for discovery: {error}"))
+            })?,
+        };
+        Ok(self.thread.insert(thread))
+    }
+
+    fn shut(&mut self) -> Option<Thread> {
+        self.shut = true;
+        self.watches.clear();
+        self.thread.take()
+    }
+
+    fn resolver_of(&self, target: &Target) -> Option<Arc<dyn Resolver>> {
+        let Target::Custom(target) = target else { return None };
+        self.resolvers.get(&target.scheme).map(Arc::clone)
+    }
+}
+
+impl Thread {
+    fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .thread_name("evener-blocking")
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
+        let tasks = runtime.handle().clone();
+        let (closing, mut closed) = watch::channel(None);
+        let (guest, mut guests) = tasks::channel::<()>(1);
+        let (end, ended) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("evener-discovery".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let Ok(deadline) = closed.wait_for(Option::is_some).await.map(|deadline| *deadline) else {
+                    return;
+                };
+                let deadline = deadline.unwrap_or_else(Instant::now);
+                // None once the last guest has gone, or the time is up.
+                let _ = tokio::time::timeout_at(deadline.into(), guests.recv()).await;
+            });
+            runtime.shutdown_background();
+            drop(end);
+        })?;
+        Ok(Self { id: thread.thread().id(), tasks, closing, guest, ended })
+    }
+
+    /// Begins the end and waits for it.
+    fn end(self, deadline: Duration) -> bool {
+        let Self { id, closing, guest, ended, .. } = self;
+        let now = Instant::now();
+        drop(guest);
+        closing.send_replace(Some(now.checked_add(deadline).unwrap_or(now)));
+        if std::thread::current().id() == id {
+            return false;
+        }
+        ended.recv_timeout(deadline) == Err(RecvTimeoutError::Disconnected)
+    }
+}
