@@ -6,6 +6,7 @@
 //! cargo xtask test --newest-grpc       the C++ channel against the newest gRPC, in a private root
 //! cargo xtask test --list              the names of the steps
 //! cargo xtask servers                  the registries that the tests run against, built
+//! cargo xtask fuzz                     each decoder of outside data under a fuzzer, ten minutes each
 //! cargo xtask bench                    the measured figures, beside their floors and peers
 //! cargo xtask header                   write include/evener.h anew
 //! ```
@@ -14,6 +15,7 @@
 mod bench;
 mod command;
 mod demo;
+mod fuzz;
 mod newest;
 mod packages;
 mod process;
@@ -33,6 +35,7 @@ use workspace::Workspace;
 const USAGE: &str = "usage: cargo xtask demo
        cargo xtask test [--only STEP]... [--newest-grpc] [--list]
        cargo xtask servers
+       cargo xtask fuzz [--seconds N] [TARGET]...
        cargo xtask bench [--quick | --criterion [ARGUMENT]...]
        cargo xtask header";
 
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         "test" => suite::Selection::parse(rest).and_then(|selection| suite::run(&workspace, &selection)),
         "demo" => demo::run(&workspace, rest),
         "servers" => servers::run(&workspace, rest),
+        "fuzz" => fuzz::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
         "header" => steps::header::write(&workspace),
         _ => Err(USAGE.to_string()),

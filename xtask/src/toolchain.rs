@@ -2,6 +2,7 @@
 
 use crate::command::{Run, is_installed};
 use crate::packages::{Package, missing, program};
+use crate::tally::Tally;
 use crate::workspace::{SERVERS, Workspace};
 use std::env;
 use std::ffi::OsString;
@@ -28,6 +29,17 @@ pub fn cargo_in(workspace: &Workspace, subcommand: &str, folder: &str) -> Run {
 /// For a program that calls cargo itself: where the building is to happen, and where the tests find the registries.
 pub fn cargo_environment(workspace: &Workspace, run: Run, folder: &str) -> Run {
     run.env("CARGO_TARGET_DIR", workspace.target(folder)).env_unseen(SERVERS, workspace.servers())
+}
+
+/// Runs a `cargo test` and counts what it printed; a run without a single case is wired wrongly and fails.
+pub fn counted(run: Run, tally: &mut Tally) -> Result<(), String> {
+    let ended = run.end()?;
+    let seen = Tally::of_cargo(&ended.text);
+    *tally += seen;
+    if !ended.is_success() {
+        return Err(ended.complaint());
+    }
+    if seen.is_empty() { Err("no test was run".to_string()) } else { Ok(()) }
 }
 
 /// What building everything takes beside Rust: a client of etcd generates its code from the protocol, and a cryptographic library has C in it.

@@ -10,6 +10,7 @@ pub mod readme;
 mod rust;
 mod symbols;
 
+use crate::fuzz;
 use crate::servers;
 use crate::step::Step;
 
@@ -20,6 +21,7 @@ pub const STEPS: &[Step] = &[
     rust::FEATURES,
     servers::STEP,
     rust::TESTS,
+    fuzz::STEP,
     rust::MSRV,
     rust::DOCS,
     rust::LOOM,

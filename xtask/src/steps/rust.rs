@@ -5,7 +5,7 @@ use crate::packages::{Package, program};
 use crate::servers;
 use crate::step::Step;
 use crate::tally::Tally;
-use crate::toolchain::{self, OLDEST_RUST, cargo, cargo_in};
+use crate::toolchain::{self, OLDEST_RUST, cargo, cargo_in, counted};
 use crate::workspace::Workspace;
 use serde_json::Value;
 
@@ -200,17 +200,6 @@ fn wrong_version(package: &Value) -> Option<String> {
 fn numbers(version: &str) -> (u32, u32) {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
-}
-
-/// Runs a `cargo test` and counts what it printed; a run without a single case is wired wrongly and fails.
-fn counted(run: Run, tally: &mut Tally) -> Result<(), String> {
-    let ended = run.end()?;
-    let seen = Tally::of_cargo(&ended.text);
-    *tally += seen;
-    if !ended.is_success() {
-        return Err(ended.complaint());
-    }
-    if seen.is_empty() { Err("no test was run".to_string()) } else { Ok(()) }
 }
 
 #[cfg(test)]
