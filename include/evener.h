@@ -432,6 +432,11 @@ enum evener_event_kind
      * `text` is a line for the application's log, of level `level`.
      */
     EVENER_EVENT_LOG = 7,
+    /**
+     * Another service config is in force, whoever gave it (the application, DNS, a registry); `text` is its JSON. Not sent for the
+     * one of evener_channel_options.
+     */
+    EVENER_EVENT_SERVICE_CONFIG = 8,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -642,9 +647,9 @@ typedef struct evener_limits {
      */
     uint32_t calls_per_endpoint;
     /**
-     * Zero.
+     * Ticks that a tier of priorities may take to connect before the next one is connected too; 0 = 10 s. At most 2^31 - 1.
      */
-    uint32_t reserved;
+    uint32_t failover_timeout;
     /**
      * Start of everything random. The same seed and the same inputs give the same picks on every platform.
      */
@@ -668,9 +673,10 @@ typedef struct evener_endpoint {
      */
     uint32_t weight;
     /**
-     * Zero.
+     * Its tier, 0 being the first: calls go to the first tier that has an endpoint which can take them. A later tier is connected when
+     * all of the ones before it have failed, or after `evener_limits.failover_timeout`. For pick_first it only orders the list.
      */
-    uint32_t reserved;
+    uint32_t priority;
 } evener_endpoint;
 
 /**
@@ -1045,7 +1051,7 @@ typedef struct evener_event {
      */
     uint64_t token;
     /**
-     * For `EVENER_EVENT_LOG`: UTF-8, no zero at the end, valid until the next evener_driver_next on this driver. Else null.
+     * For kinds that have one: UTF-8, no zero at the end, valid until the next evener_driver_next on this driver. Else null.
      */
     const char *text;
     /**
@@ -1188,7 +1194,7 @@ evener_status evener_balancer_fini(struct evener_balancer *shared,
  * The list is read during the call only. One thread at a time. An interrupt handler may call it, but is answered `EVENER_BUSY` if
  * it stopped code inside the controller. Takes time in proportion to the endpoints.
  * Errors, with nothing changed: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`,
- * `EVENER_BAD_ARGUMENT` (a reserved field is not zero), `EVENER_FULL` (more endpoints than fit beside those that drain; an
+ * `EVENER_BAD_ARGUMENT` (`count` is larger than any array), `EVENER_FULL` (more endpoints than fit beside those that drain; an
  * `EVENER_ACTION_ROOM_AGAIN` follows if draining makes room).
  */
 evener_status evener_controller_update(struct evener_controller *controller,
@@ -1481,6 +1487,19 @@ evener_status evener_channel_set_state(const struct evener_channel *channel,
 evener_status evener_channel_set_health(const struct evener_channel *channel,
                                         uint32_t endpoint,
                                         uint32_t health);
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
+ * Writes the service whose health each server is to be asked for (gRPC's `grpc.health.v1.Health/Watch` on every connection, reported
+ * by evener_channel_set_health; empty for the server as a whole); `EVENER_NONE` where the service config wants no health checks: then
+ * a server that is connected counts as healthy. May change with every `EVENER_EVENT_SERVICE_CONFIG`.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_TOO_SMALL` (see evener_text).
+ */
+evener_status evener_channel_health_service(const struct evener_channel *channel,
+                                            struct evener_text *text);
 #endif
 
 #if defined(EVENER_CHANNELS)

@@ -92,8 +92,9 @@ impl Control {
         if shared.take_wanted() {
             self.use_it(shared, now);
         }
-        self.act(shared, now, out);
+        // First: what is connected now is connected as this config wants it.
         self.tell_config(out);
+        self.act(shared, now, out);
         out.extend(self.source.ask(now).map(Output::Resolve));
         self.publish(shared, out);
         self.count_now_and_then(shared, now);

@@ -18,6 +18,9 @@ pub enum evener_event_kind {
     EVENER_EVENT_PICK_AGAIN = 6,
     /// `text` is a line for the application's log, of level `level`.
     EVENER_EVENT_LOG = 7,
+    /// Another service config is in force, whoever gave it (the application, DNS, a registry); `text` is its JSON. Not sent for the
+    /// one of evener_channel_options.
+    EVENER_EVENT_SERVICE_CONFIG = 8,
 }
 
 /// How grave a line of log is (`evener_event.level`).

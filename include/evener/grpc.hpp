@@ -17,6 +17,7 @@
 //   arguments   which ChannelArguments reach the inner channels
 //   registry    memory of running calls; cancels those that outlast a drain
 //   report      tells the engine how each call ended
+//   health      asks a server for its health
 //   subchannel  one endpoint's transport, and the table that finds it
 //   core        carries out orders, watches connections
 //   late_bind   calls that wait for an endpoint

@@ -178,11 +178,11 @@ TEST_CASE(what_is_not_obeyed_yet_is_warned_about) {
     if (level == evener::grpc::LogLevel::kWarning) warnings += std::string(text) + "\n";
   });
   TestServer a("A");
-  const auto channel = WithConfig(a, R"({"healthCheckConfig":{"serviceName":"x"}})");
+  const auto channel = WithConfig(a, R"({"connectionScaling":{"maxConnectionsPerSubchannel":2}})");
   CHECK_EQUAL(Call(channel), "A");
   CHECK(Eventually([&] {
     const std::lock_guard<std::mutex> lock(mutex);
-    return warnings.find("healthCheckConfig") != std::string::npos;
+    return warnings.find("connectionScaling") != std::string::npos;
   }));
   evener::grpc::SetLogSink(nullptr);
 }

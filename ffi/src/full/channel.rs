@@ -159,6 +159,24 @@ pub unsafe extern "C" fn evener_channel_set_health(
     })
 }
 
+/// Writes the service whose health each server is to be asked for (gRPC's `grpc.health.v1.Health/Watch` on every connection, reported
+/// by evener_channel_set_health; empty for the server as a whole); `EVENER_NONE` where the service config wants no health checks: then
+/// a server that is connected counts as healthy. May change with every `EVENER_EVENT_SERVICE_CONFIG`.
+///
+/// Any thread. Not from an interrupt or signal handler.
+/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_TOO_SMALL` (see evener_text).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn evener_channel_health_service(
+    channel: *const evener_channel,
+    text: *mut evener_text,
+) -> evener_status {
+    boundary::guard(|| {
+        let channel: &evener_channel = live!(channel);
+        let Some(service) = channel.inner.health_service() else { return Ok(EVENER_NONE) };
+        write_text!(text, &service)
+    })
+}
+
 /// Writes what to connect for an endpoint, as a target for gRPC ("ipv4:127.0.0.1:50051"); `EVENER_NONE` if there is no such endpoint.
 ///
 /// Any thread. Not from an interrupt or signal handler.

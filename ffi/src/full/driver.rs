@@ -47,7 +47,7 @@ pub struct evener_event {
     pub level: u32,
     /// The channel's own value, from its options.
     pub token: u64,
-    /// For `EVENER_EVENT_LOG`: UTF-8, no zero at the end, valid until the next evener_driver_next on this driver. Else null.
+    /// For kinds that have one: UTF-8, no zero at the end, valid until the next evener_driver_next on this driver. Else null.
     pub text: *const c_char,
     /// Bytes in `text`.
     pub text_len: usize,
@@ -74,12 +74,17 @@ fn export(event: Event, text: &mut String) -> Option<evener_event> {
         }
         Action::PickAgain => plain(EVENER_EVENT_PICK_AGAIN),
         Action::Log { level, text: line } => {
-            *text = line;
-            let (start, text_len) = (text.as_ptr().cast(), text.len());
-            evener_event { level: level as u32, text: start, text_len, ..plain(EVENER_EVENT_LOG) }
+            evener_event { level: level as u32, ..worded(plain(EVENER_EVENT_LOG), line, text) }
         }
+        Action::ServiceConfig { json } => worded(plain(EVENER_EVENT_SERVICE_CONFIG), json, text),
         _ => return None,
     })
+}
+
+/// The event with a text, which is kept until the next one.
+fn worded(event: evener_event, words: String, text: &mut String) -> evener_event {
+    *text = words;
+    evener_event { text: text.as_ptr().cast(), text_len: text.len(), ..event }
 }
 
 /// Makes a driver.

@@ -179,6 +179,8 @@ inline std::string InnerMethodConfig(std::string_view method_config) {
 
 // The service config of an inner channel. One address: gRPC's round_robin, because it reconnects by itself, which gRPC's
 // pick_first does not. Several addresses of one server: pick_first, because one connection is wanted.
+//
+// healthCheckConfig is not handed on: see health.hpp.
 inline std::string InnerServiceConfig(const std::string& service_config, const std::string& endpoint_target) {
   const bool several = endpoint_target.find(',') != std::string::npos;
   std::string config = several ? "{\"loadBalancingConfig\":[{\"pick_first\":{}}]"

@@ -127,10 +127,7 @@ class Core final : public EventHandler, public std::enable_shared_from_this<Core
 
   // Any thread.
   ::grpc::Status SetServiceConfig(const std::string& json) {
-    auto status = engine().SetServiceConfig(json);
-    if (!status.ok()) return status;
-    Driver::Get().Post([self = shared_from_this(), json] { self->AdoptServiceConfig(json); });
-    return status;
+    return engine().SetServiceConfig(json);  // which orders AdoptServiceConfig()
   }
 
   // Any thread. The tag comes out of the queue with ok = true when the state is no longer `last`, with ok = false at the
@@ -171,6 +168,8 @@ class Core final : public EventHandler, public std::enable_shared_from_this<Core
   void Refresh(uint32_t endpoint);
   void Observe(Subchannel& subchannel, grpc_connectivity_state state);
   void Tell(Subchannel& subchannel, uint32_t state, const std::string& error);
+  void ObserveHealth(Subchannel& subchannel);
+  void WatchHealth(Subchannel& subchannel);
   void AskWhy(Subchannel& subchannel);
   void TakeOver(const std::shared_ptr<Subchannel>& subchannel);
   void Retire(const std::shared_ptr<Subchannel>& subchannel, std::shared_ptr<::grpc::Channel> channel);
@@ -202,6 +201,8 @@ inline void Core::Handle(const Event& event) {
       return TriggerStateWatchers();
     case EVENER_EVENT_PICK_AGAIN:
       return SettleWaiters();
+    case EVENER_EVENT_SERVICE_CONFIG:
+      return AdoptServiceConfig(event.text);
     case EVENER_EVENT_LOG:
       return Log(static_cast<LogLevel>(event.level), event.text);
     default:
@@ -230,6 +231,7 @@ inline void Core::Disconnect(uint32_t endpoint) {
   auto former = std::move(subchannel->channel);
   subchannel->Install(nullptr);
   subchannel->next.reset();
+  subchannel->health.reset();
   Retire(subchannel, std::move(former));
   Tell(*subchannel, GRPC_CHANNEL_IDLE, {});
 }
@@ -321,8 +323,38 @@ inline void Core::Refresh(uint32_t endpoint) {
 inline void Core::Observe(Subchannel& subchannel, grpc_connectivity_state state) {
   // A replacement is worth waiting for only while the former channel serves.
   if (state != GRPC_CHANNEL_READY && subchannel.next) return TakeOver(subchannels_[subchannel.endpoint]);
+  if (state != GRPC_CHANNEL_READY) subchannel.health.reset();
   if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) return AskWhy(subchannel);
+  if (state == GRPC_CHANNEL_READY) return ObserveHealth(subchannel);
   Tell(subchannel, state, {});
+}
+
+// Connected: what counts now is the server's health, if it is to be asked for. As gRFC A17 has it, CONNECTING until the first
+// answer, and a server that does not serve is a failure.
+inline void Core::ObserveHealth(Subchannel& subchannel) {
+  WatchHealth(subchannel);
+  switch (subchannel.health ? subchannel.health->health() : HealthWatch::Health::kServing) {
+    case HealthWatch::Health::kUnknown:
+      return Tell(subchannel, GRPC_CHANNEL_CONNECTING, {});
+    case HealthWatch::Health::kServing:
+      return Tell(subchannel, GRPC_CHANNEL_READY, {});
+    case HealthWatch::Health::kNotServing:
+      return Tell(subchannel, GRPC_CHANNEL_TRANSIENT_FAILURE, subchannel.health->reason());
+  }
+}
+
+// Begins or ends the watch of a connected endpoint, as the service config wants it now. One that has been taking calls takes
+// them until the first answer.
+inline void Core::WatchHealth(Subchannel& subchannel) {
+  const auto service = engine().HealthService();
+  if (!service || (subchannel.health && subchannel.health->service() != *service)) subchannel.health.reset();
+  if (!service || subchannel.health) return;
+  const bool serves = subchannel.reported == GRPC_CHANNEL_READY;
+  const auto initial = serves ? HealthWatch::Health::kServing : HealthWatch::Health::kUnknown;
+  subchannel.health = HealthWatch::Begin(subchannel.channel, *service, initial,
+                                         [weak = weak_from_this(), endpoint = subchannel.endpoint] {
+                                           if (auto core = weak.lock()) core->Refresh(endpoint);
+                                         });
 }
 
 inline void Core::Tell(Subchannel& subchannel, uint32_t state, const std::string& error) {
@@ -387,6 +419,7 @@ inline void Core::AdoptServiceConfig(const std::string& json) {
   transport_.service_config = json;
   for (auto& [endpoint, subchannel] : subchannels_) {
     if (!subchannel->channel) continue;
+    if (subchannel->channel->GetState(false) == GRPC_CHANNEL_READY) ObserveHealth(*subchannel);
     if (InnerServiceConfig(json, *subchannel->target) == subchannel->service_config) continue;
     subchannel->next = NewInnerChannel(*subchannel);
     if (subchannel->reported != GRPC_CHANNEL_READY) TakeOver(subchannel);

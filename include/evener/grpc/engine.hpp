@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -212,6 +213,13 @@ class Engine {
   std::string EndpointTarget(uint32_t endpoint) const {
     return ReadText(
         [&](evener_text* out) { return evener_channel_endpoint_target(channel_, endpoint, out); });
+  }
+  // The service whose health the servers are to be asked for; nothing: they are not asked.
+  std::optional<std::string> HealthService() const {
+    evener_status status = EVENER_OK;
+    auto service = ReadText([&](evener_text* out) { return status = evener_channel_health_service(channel_, out); });
+    if (status != EVENER_OK) return std::nullopt;
+    return service;
   }
   std::string Authority() const {
     return ReadText([&](evener_text* out) { return evener_channel_authority(channel_, out); });

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "access.hpp"
+#include "health.hpp"
 #include "report.hpp"
 
 namespace evener::grpc::detail {
@@ -33,6 +34,7 @@ struct Subchannel {
   std::string service_config;                // that `channel`, or else `next`, was made with
   uint32_t reported = GRPC_CHANNEL_IDLE;     // what the engine was told last
   bool probing = false;                      // asking gRPC why the connection fails
+  std::shared_ptr<HealthWatch> health;       // of the connected server; null where it is not asked for
 
   void Install(std::shared_ptr<::grpc::Channel> replacement) {
     channel = std::move(replacement);

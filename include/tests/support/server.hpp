@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -153,7 +154,7 @@ class TestServer {
       builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
       builder.SetMaxReceiveMessageSize(-1);
       builder.RegisterService(&service);
-      server_ = builder.BuildAndStart();
+      server_ = builder.BuildAndStart();  // with gRPC's own health service, after EnableDefaultHealthCheckService(true)
       if (server_) port_ = port;
       return server_ != nullptr;
     }));
@@ -168,6 +169,12 @@ class TestServer {
   }
 
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  // What it answers to grpc.health.v1.Health about a service, where it has been built with that.
+  void SetServing(const std::string& name, bool serving) {
+    CHECK(server_->GetHealthCheckService() != nullptr);
+    if (server_->GetHealthCheckService() != nullptr) server_->GetHealthCheckService()->SetServingStatus(name, serving);
+  }
 
   Service service;
 
