@@ -22,16 +22,24 @@
 #[cfg(feature = "runtime")]
 pub mod backend;
 #[cfg(feature = "runtime")]
+pub mod config_watch;
+#[cfg(feature = "runtime")]
 pub mod credentials;
 pub mod event;
 pub mod json;
 pub mod model;
 pub mod pipeline;
+pub mod record;
+#[cfg(feature = "probes")]
+pub mod probe;
+pub mod registration;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 pub mod static_list;
 pub mod system_dns;
 pub mod target;
+#[cfg(any(feature = "consul", feature = "probes"))]
+pub(crate) mod tls;
 
 pub use event::{ErrorClass, Event, Part, SourceError};
 pub use model::{Address, AddressError, Condition, Endpoint};
