@@ -1,0 +1,302 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::assemble::{Assembler, Change};
+use super::debounce::Debounce;
+use super::diff::{Publisher, Snapshot, State};
+use super::freshness::Contact;
+use super::guard::Guard;
+use super::identity::Identity;
+use super::options::PipelineOptions;
+use super::stabilize::Stabilizer;
+use super::status::{EndpointCounts, Status, UpdateCounts};
+use crate::event::{ErrorClass, Event, Part, SourceError};
+use crate::model::{Condition, Endpoint};
+
+/// The part under which endpoints from disk are known until the source answers. No source names a part so.
+const RESTORED: &str = "\0restored";
+
+/// Turns what one source says into what channels use. See the [module](super) for what holds.
+///
+/// Methods are called in rounds: [`handle`](Self::handle) for every event there is, [`poll`](Self::poll) until it answers
+/// `None`, then nothing before the next event or [`deadline`](Self::deadline). Events that are there together should be
+/// handled together: each poll of a set of n endpoints that has changed copies them all. An event costs what it changes
+/// (times the logarithm of n), a [`Reset`](Event::Reset) what it contains.
+///
+/// `now` must not go back; where it does, the latest time seen counts. Not shared between threads: one thread owns it.
+#[derive(Debug)]
+pub struct Pipeline {
+    now: Instant,
+    contact: Contact,
+    assembler: Assembler,
+    guard: Guard,
+    stabilizer: Stabilizer,
+    debounce: Debounce,
+    publisher: Publisher,
+    service_config: Option<Arc<str>>,
+    revision: Option<Arc<str>>,
+    /// When the source was last read in full.
+    read: Option<Instant>,
+    /// Whether something new differs from what is published, since the last look.
+    touched: bool,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    updates: UpdateCounts,
+    errors: BTreeMap<ErrorClass, u64>,
+    skipped: u64,
+    skipped_example: Option<String>,
+    reconnects: u64,
+}
+
+impl Pipeline {
+    /// A pipeline whose source has said nothing yet. Options out of range are brought to the nearest value in it; see
+    /// [`PipelineOptions::check`].
+    pub fn new(options: PipelineOptions, now: Instant) -> Self {
+        let options = options.clamped();
+        Self {
+            now,
+            contact: Contact::new(options.max_stale, options.on_stale, now),
+            assembler: Assembler::default(),
+            guard: Guard::new(options.empty_hold),
+            stabilizer: Stabilizer::new(options.removal_epoch, options.max_drop_ratio, now),
+            debounce: Debounce::new(options.debounce, options.max_delay),
+            publisher: Publisher::default(),
+            service_config: None,
+            revision: None,
+            read: None,
+            touched: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Starts with what was known `age` ago, from disk: it is published as stale, and what the source's first answer does
+    /// not contain is removed as if the source had reported it before. Without an endpoint, or once the source has
+    /// answered, it does nothing.
+    pub fn restore(
+        &mut self,
+        endpoints: Vec<Endpoint>,
+        service_config: Option<String>,
+        age: Duration,
+        now: Instant,
+    ) {
+        let now = self.advance(now);
+        if endpoints.is_empty() || self.guard.is_known() {
+            return;
+        }
+        if service_config.is_some() {
+            self.configure(service_config);
+        }
+        self.contact.restored(age, now);
+        let (changes, skipped) =
+            self.assembler.apply(vec![Part { key: RESTORED.to_owned(), endpoints }], &[]);
+        self.counters.skipped += skipped;
+        self.follow(changes, now);
+        self.settle(now);
+    }
+
+    /// Takes over what the source says.
+    ///
+    /// A source that has both says its service config before the endpoints, so that they are published together.
+    pub fn handle(&mut self, event: Event, now: Instant) {
+        let now = self.advance(now);
+        match event {
+            Event::Reset { parts, revision } => {
+                self.counters.updates.reset += 1;
+                self.read = Some(now);
+                let (changes, skipped) = self.assembler.reset(parts);
+                self.learn(changes, skipped, revision, now);
+            }
+            Event::Apply { changed, mut removed, revision } => {
+                self.counters.updates.apply += 1;
+                removed.push(RESTORED.to_owned());
+                let (changes, skipped) = self.assembler.apply(changed, &removed);
+                self.learn(changes, skipped, revision, now);
+            }
+            Event::Confirmed { revision } => {
+                self.counters.updates.confirmed += 1;
+                self.read = Some(now);
+                self.answered(revision, now);
+            }
+            Event::Failed(error) => self.failed(error, now),
+            Event::ServiceConfig(config) => self.configure(config),
+            Event::Skipped { count, example } => {
+                self.counters.skipped += count;
+                self.counters.skipped_example = Some(example);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// What is to be published now, if anything. To be called after events, and when the [deadline](Self::deadline) has come.
+    pub fn poll(&mut self, now: Instant) -> Option<Snapshot> {
+        let now = self.advance(now);
+        self.turn(now);
+        let gate = self.guard.gate(self.contact.is_failing(), now);
+        for identity in self.stabilizer.release(gate, self.in_use(), self.read, now) {
+            self.compare(&identity);
+        }
+        self.settle(now);
+        self.debounce.is_due(now).then(|| self.publish(now))
+    }
+
+    /// When [`poll`](Self::poll) has something to do though no event comes; later than the `now` of a poll that answered
+    /// `None`. `None` is never.
+    pub fn deadline(&self) -> Option<Instant> {
+        let gate = self.guard.gate(self.contact.is_failing(), self.now);
+        let times =
+            [self.debounce.deadline(), self.stabilizer.deadline(gate, self.now), self.contact.deadline()];
+        times.into_iter().flatten().min()
+    }
+
+    /// How the pipeline is doing.
+    pub fn status(&self, now: Instant) -> Status {
+        let now = now.max(self.now);
+        let held = if self.contact.is_dropped() { 0 } else { self.stabilizer.len() };
+        Status {
+            state: self.publisher.state(),
+            freshness: self.contact.freshness(now),
+            age: self.contact.age(now),
+            revision: self.revision.as_deref().map(str::to_owned),
+            endpoints: EndpointCounts { held, ..self.publisher.counts() },
+            updates: self.counters.updates,
+            errors: self.counters.errors.clone(),
+            last_error: self.contact.last_error().cloned(),
+            skipped: self.counters.skipped,
+            skipped_example: self.counters.skipped_example.clone(),
+            publications: self.publisher.epoch(),
+            relists: self.counters.updates.reset.saturating_sub(1),
+            reconnects: self.counters.reconnects,
+        }
+    }
+
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn learn(&mut self, changes: Vec<Change>, skipped: u64, revision: Option<String>, now: Instant) {
+        if skipped > 0 {
+            self.counters.skipped += skipped;
+            self.counters.skipped_example = Some("a record without any address".to_owned());
+        }
+        self.guard.observe(self.assembler.is_empty(), now);
+        self.answered(revision, now);
+        self.follow(changes, now);
+    }
+
+    fn answered(&mut self, revision: Option<String>, now: Instant) {
+        self.counters.reconnects += u64::from(self.contact.answered(now));
+        if revision.as_deref() != self.revision.as_deref() {
+            self.revision = revision.map(Arc::from);
+        }
+        self.turn(now);
+    }
+
+    fn configure(&mut self, config: Option<String>) {
+        if config.as_deref() != self.service_config.as_deref() {
+            self.service_config = config.map(Arc::from);
+            self.touched = true;
+        }
+    }
+
+    fn failed(&mut self, error: SourceError, now: Instant) {
+        *self.counters.errors.entry(error.class).or_default() += 1;
+        self.contact.failed(error, now);
+    }
+
+    /// What the source reports goes on to be published; what it no longer does is held, if anybody uses it.
+    fn follow(&mut self, changes: Vec<Change>, now: Instant) {
+        for Change { identity, before, after } in changes {
+            match (before, after) {
+                (_, Some(endpoint)) => {
+                    self.stabilizer.cancel(&identity);
+                    if self.is_alarming(&identity, &endpoint) {
+                        self.debounce.urgent(now);
+                    }
+                }
+                (Some(endpoint), None) if self.publisher.find(&identity).is_some() => {
+                    self.stabilizer.hold(identity.clone(), endpoint, now);
+                }
+                _ => {}
+            }
+            self.compare(&identity);
+        }
+    }
+
+    /// Whether an endpoint that takes calls has become one that must not.
+    fn is_alarming(&self, identity: &Identity, endpoint: &Endpoint) -> bool {
+        let published = || self.publisher.find(identity).map(|published| published.condition);
+        endpoint.condition == Condition::Unhealthy
+            && published().is_some_and(|was| was != Condition::Unhealthy)
+    }
+
+    /// What is too old is dropped, what was dropped comes back, both as a whole.
+    fn turn(&mut self, now: Instant) {
+        if !self.contact.turn(now) {
+            return;
+        }
+        let mut concerned: Vec<Identity> = self.publisher.identities().cloned().collect();
+        concerned.extend(self.assembler.identities().cloned());
+        concerned.extend(self.stabilizer.clear());
+        for identity in concerned {
+            self.compare(&identity);
+        }
+    }
+
+    fn compare(&mut self, identity: &Identity) {
+        let view = view(&self.contact, &self.assembler, &self.stabilizer, identity);
+        self.touched |= self.publisher.compare(identity, view);
+    }
+
+    /// Starts the window where something differs, goes on with it where more does, and ends it where nothing does any more.
+    fn settle(&mut self, now: Instant) {
+        let state = self.state();
+        let touched = std::mem::take(&mut self.touched);
+        // Before there is an answer, a service config alone is of no use to anybody.
+        let nothing_yet = state == State::Unknown && self.publisher.epoch() == 0;
+        if nothing_yet || !self.publisher.differs(state, self.service_config.as_ref()) {
+            self.debounce.cancel();
+        } else if touched || self.debounce.deadline().is_none() {
+            self.debounce.changed(now);
+        }
+    }
+
+    fn state(&self) -> State {
+        if self.contact.is_dropped() {
+            State::Unknown
+        } else if self.in_use() > 0 {
+            State::Known
+        } else if self.guard.is_known() {
+            State::KnownEmpty
+        } else {
+            State::Unknown
+        }
+    }
+
+    fn in_use(&self) -> usize {
+        self.assembler.len() + self.stabilizer.len()
+    }
+
+    fn publish(&mut self, now: Instant) -> Snapshot {
+        self.debounce.published(now);
+        let (contact, assembler, stabilizer) = (&self.contact, &self.assembler, &self.stabilizer);
+        let view = |identity: &Identity| view(contact, assembler, stabilizer, identity);
+        let state = self.state();
+        self.publisher.publish(state, self.service_config.clone(), self.revision.clone(), view)
+    }
+}
+
+/// What is to be published of an endpoint.
+fn view<'a>(
+    contact: &Contact,
+    assembler: &'a Assembler,
+    stabilizer: &'a Stabilizer,
+    identity: &Identity,
+) -> Option<&'a Arc<Endpoint>> {
+    let usable = !contact.is_dropped();
+    usable.then(|| assembler.find(identity).or_else(|| stabilizer.find(identity))).flatten()
+}
