@@ -98,12 +98,18 @@ impl KubeApi {
 
     /// A kubeconfig file for the administrator.
     pub fn kubeconfig_path(&self) -> String {
-        self.kubeconfig("admin.kubeconfig", ADMIN)
+        self.kubeconfig("admin.kubeconfig", &self.url(), ADMIN)
+    }
+
+    /// The same for the administrator, where the server is reached at another address of 127.0.0.1: a proxy's.
+    pub fn kubeconfig_path_for(&self, address: &str) -> String {
+        let name = format!("{}.kubeconfig", address.replace(':', "-"));
+        self.kubeconfig(&name, &format!("https://{address}"), ADMIN)
     }
 
     /// A kubeconfig file for the user `nobody`.
     pub fn nobody_kubeconfig_path(&self) -> String {
-        self.kubeconfig("nobody.kubeconfig", NOBODY)
+        self.kubeconfig("nobody.kubeconfig", &self.url(), NOBODY)
     }
 
     /// A request as administrator; the path with its query. An error: no answer.
@@ -250,11 +256,11 @@ impl KubeApi {
         http::send_tls(&self.address(), &ca, &Request { method, path, headers: &headers, body })
     }
 
-    fn kubeconfig(&self, name: &str, token: &str) -> String {
+    fn kubeconfig(&self, name: &str, url: &str, token: &str) -> String {
         let ca = self.process.scratch().write("ca.pem", &self.ca_pem());
         let text = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": self.url(), "certificate-authority": ca}}],
+            "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": ca}}],
             "users": [{"name": "test", "user": {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "default"}}],
         });

@@ -28,6 +28,7 @@ mod cluster;
 mod consul;
 mod etcd;
 mod find;
+mod gateway;
 mod http;
 mod kubernetes;
 mod ports;

@@ -14,8 +14,10 @@ const TOKEN: &str = "11111111-2222-3333-4444-555555555555";
 #[test]
 fn etcd_keeps_its_data_over_a_kill_and_loses_it_when_wiped() {
     let Some(etcd) = Etcd::start() else { return };
-    etcd.transaction(&["put /a 1".to_string(), "put /b 2".to_string()]);
-    assert_eq!(etcd.ctl(&["get", "--prefix", "/", "--print-value-only"]), "1\n2\n");
+    etcd.transaction(&["put /a 1".to_string(), "put /b 2".to_string(), "put /c 3".to_string()]);
+    etcd.put("/b", "two words");
+    etcd.delete("/c");
+    assert_eq!(etcd.ctl(&["get", "--prefix", "/", "--print-value-only"]), "1\ntwo words\n");
     etcd.kill();
     assert!(!etcd.is_ready());
     etcd.restart();
