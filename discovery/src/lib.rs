@@ -35,6 +35,7 @@ pub mod probe;
 pub mod registration;
 #[cfg(feature = "runtime")]
 pub mod runtime;
+pub mod snapshot;
 pub mod static_list;
 pub mod system_dns;
 pub mod target;
