@@ -69,7 +69,11 @@ impl TlsFiles {
             return Err(SourceError::new(ErrorClass::Config, text));
         }
         let read = |path: &Option<PathBuf>| path.as_ref().map(|path| read_file(path)).transpose();
-        Ok(TlsContent { ca: read(&self.ca)?, cert: read(&self.cert)?, key: read(&self.key)?.map(Zeroizing::new) })
+        Ok(TlsContent {
+            ca: read(&self.ca)?,
+            cert: read(&self.cert)?,
+            key: read(&self.key)?.map(Zeroizing::new),
+        })
     }
 }
 

@@ -22,12 +22,7 @@ pub(crate) fn open(resolver: Arc<dyn Resolver>, target: &CustomTarget, seed: Opt
     Box::new(move |feed| Box::pin(run(resolver, target, feed, Dice::new(seed))))
 }
 
-async fn run(
-    resolver: Arc<dyn Resolver>,
-    target: CustomTarget,
-    feed: Feed,
-    mut dice: Dice,
-) -> SourceError {
+async fn run(resolver: Arc<dyn Resolver>, target: CustomTarget, feed: Feed, mut dice: Dice) -> SourceError {
     let sink = ResolverSink::new(feed.clone());
     let mut pause = SHORTEST;
     loop {

@@ -3,6 +3,25 @@
 //! A [`Runtime`] is an explicit object: there is nothing global. Its one thread, `evener-discovery`, starts with the
 //! first watch. Equal watches (the same target with equal options) share one connection to their registry.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use evener_discovery::Target;
+//! use evener_discovery::runtime::{Runtime, WatchOptions, Woken};
+//!
+//! let runtime = Runtime::new();
+//! let target = Target::parse("static:///10.0.0.1:50051,10.0.0.2:50051")?;
+//! let woken = Arc::new(Woken::new());
+//! let watch = runtime.watch(&target, WatchOptions::default(), woken.clone())?;
+//! while watch.latest().is_none() {
+//!     assert!(woken.wait(Duration::from_secs(10)));
+//! }
+//! assert_eq!(watch.latest().unwrap().endpoints.len(), 2);
+//! assert!(runtime.shutdown(Duration::from_secs(5)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Fork
 //!
 //! A forked child has the memory of its parent and none of its threads. A runtime knows the process it was made in:
@@ -13,8 +32,14 @@ mod dice;
 mod observer;
 mod options;
 mod resolver;
+mod shared;
+mod task;
+mod thread;
+mod watch;
 
 pub use dice::Dice;
 pub use observer::{Observer, Woken};
 pub use options::{DnsOptions, WatchOptions};
 pub use resolver::{Resolver, ResolverSink, Resolving};
+pub use thread::Runtime;
+pub use watch::Watch;

@@ -28,9 +28,8 @@ impl Woken {
         let until = Instant::now().checked_add(timeout);
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         while !*changed {
-            let left = until.map_or(Duration::from_secs(3600), |until| {
-                until.saturating_duration_since(Instant::now())
-            });
+            let left = until
+                .map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return false;
             }

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credentials::Credentials;
+use crate::pipeline::PipelineOptions;
 
 /// How a target is watched. Watches of the same target share one connection to its registry exactly where their
 /// options are equal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WatchOptions {
+    /// What is held back, for how long, and how much may leave at once.
+    pub pipeline: PipelineOptions,
     /// What the registry is asked with.
     pub credentials: Credentials,
     /// How DNS is asked; other kinds of targets ignore it.
@@ -28,6 +31,7 @@ pub struct WatchOptions {
 impl Default for WatchOptions {
     fn default() -> Self {
         Self {
+            pipeline: PipelineOptions::default(),
             credentials: Credentials::default(),
             dns: DnsOptions::default(),
             snapshot_dir: None,

@@ -13,7 +13,7 @@ use super::resolver::Resolver;
 use super::task;
 use super::thread::Inner;
 use crate::backend::{self, Opener};
-use crate::event::{Event, SourceError};
+use crate::event::{ErrorClass, Event, SourceError};
 use crate::pipeline::{Pipeline, Snapshot, Status};
 use crate::target::Target;
 
@@ -53,7 +53,8 @@ impl Shared {
         tasks: &Handle,
         runtime: Weak<Inner>,
     ) -> Result<Arc<Self>, SourceError> {
-        let pipeline = Pipeline::new(options.pipeline.clone());
+        options.pipeline.check().map_err(|error| SourceError::new(ErrorClass::Config, error.to_string()))?;
+        let pipeline = Pipeline::new(options.pipeline.clone(), Instant::now());
         let shared = Arc::new(Self {
             target: target.clone(),
             text: target.to_string(),

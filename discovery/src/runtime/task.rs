@@ -1,6 +1,5 @@
 //! The task of one watch: what its backend says goes into the pipeline, what comes out of that to the observers.
 
-use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,18 +29,21 @@ pub(super) async fn run(shared: Arc<Shared>, opener: Opener, runtime: Weak<Inner
         let wake = wake.unwrap_or_else(|| Instant::now() + NEVER);
         tokio::select! {
             biased;
-            Some(event) = backend.events.recv() => {
-                let now = Instant::now();
-                shared.handle(event, now);
-                // Whatever came with it is one look for the observers.
-                while let Ok(event) = backend.events.try_recv() {
+            said = backend.next() => match said {
+                Said::Event(event) => {
+                    let now = Instant::now();
                     shared.handle(event, now);
+                    // Whatever came with it is one look for the observers.
+                    while let Ok(event) = backend.events.try_recv() {
+                        shared.handle(event, now);
+                    }
                 }
-            }
-            error = backend.ended(), if !backend.is_over => {
-                restart_at = error.may_restart.then(|| Instant::now() + dice.around(RESTART_AFTER, 33));
-                shared.handle(Event::Failed(error.error), Instant::now());
-            }
+                Said::Ended(error) => shared.handle(Event::Failed(error), Instant::now()),
+                Said::Panicked(error) => {
+                    shared.handle(Event::Failed(error), Instant::now());
+                    restart_at = Some(Instant::now() + dice.around(RESTART_AFTER, 33));
+                }
+            },
             () = shared.hinted() => {
                 backend.hint.notify_one();
                 continue;
@@ -87,10 +89,12 @@ struct Backend {
     is_over: bool,
 }
 
-/// How a backend ended.
-struct End {
-    error: SourceError,
-    may_restart: bool,
+/// What is heard of a backend.
+enum Said {
+    Event(Event),
+    /// Asking again cannot help.
+    Ended(SourceError),
+    Panicked(SourceError),
 }
 
 impl Backend {
@@ -101,14 +105,21 @@ impl Backend {
         Self { task, events, hint, is_over: false }
     }
 
-    async fn ended(&mut self) -> End {
-        let result = pin!(&mut self.task).await;
-        self.is_over = true;
+    async fn next(&mut self) -> Said {
+        let Self { task, events, is_over, .. } = self;
+        let result = tokio::select! {
+            biased;
+            Some(event) = events.recv() => return Said::Event(event),
+            result = task, if !*is_over => result,
+            // It is over, and nobody is left who could say anything.
+            else => std::future::pending().await,
+        };
+        *is_over = true;
         match result {
-            Ok(error) => End { error, may_restart: false },
+            Ok(error) => Said::Ended(error),
             Err(panic) => {
-                let error = SourceError::new(ErrorClass::Protocol, format!("the backend panicked: {panic}"));
-                End { error, may_restart: true }
+                let text = format!("the backend panicked: {panic}");
+                Said::Panicked(SourceError::new(ErrorClass::Protocol, text))
             }
         }
     }

@@ -112,9 +112,7 @@ impl Runtime {
         self.inner.check()?;
         let known = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) || !scheme.bytes().all(known) {
-            let text = format!(
-                "`{scheme}` is no scheme: it is a letter, then letters, digits, +, - and ."
-            );
+            let text = format!("`{scheme}` is no scheme: it is a letter, then letters, digits, +, - and .");
             return Err(SourceError::new(ErrorClass::Config, text));
         }
         self.inner.lock().resolvers.insert(scheme.to_ascii_lowercase(), resolver);
