@@ -39,7 +39,7 @@ pub mod snapshot;
 pub mod static_list;
 pub mod system_dns;
 pub mod target;
-#[cfg(any(feature = "consul", feature = "probes"))]
+#[cfg(any(feature = "consul", feature = "etcd", feature = "probes"))]
 pub(crate) mod tls;
 
 pub use event::{ErrorClass, Event, Part, SourceError};

@@ -1,0 +1,229 @@
+//! Asks every endpoint of a set again and again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+use tonic_health::pb::health_check_response::ServingStatus;
+
+use super::check::{Checker, Said};
+use super::options::{ProbeError, ProbeKind, ProbeOptions};
+use super::tally::{Tally, Verdict};
+use crate::model::{Address, Condition, Endpoint};
+
+/// The first check of an endpoint is made after this at the latest.
+const FIRST_WITHIN: Duration = Duration::from_secs(1);
+
+/// Checks the endpoints of one set for as long as it lives; dropping it ends all checks.
+///
+/// Belongs to a tokio runtime with time and network: it must be made and used inside one.
+#[derive(Debug)]
+pub struct Prober {
+    checker: Arc<Checker>,
+    slots: Arc<Semaphore>,
+    dice: Dice,
+    tasks: JoinSet<()>,
+    said: mpsc::UnboundedSender<(Key, Verdict)>,
+    heard: mpsc::UnboundedReceiver<(Key, Verdict)>,
+    probed: HashMap<Key, Probed>,
+}
+
+/// An endpoint is its set of addresses (gRFC A61).
+type Key = Vec<Address>;
+
+#[derive(Debug)]
+struct Probed {
+    task: AbortHandle,
+    verdict: Verdict,
+}
+
+impl Prober {
+    /// A prober that checks nothing yet. `seed` spreads the checks over time.
+    ///
+    /// # Errors
+    /// An option is out of its range, or a file for TLS cannot be used.
+    pub fn new(options: ProbeOptions, seed: u64) -> Result<Self, ProbeError> {
+        let slots = Arc::new(Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)));
+        let checker = Arc::new(Checker::new(options)?);
+        let (said, heard) = mpsc::unbounded_channel();
+        let dice = Dice(seed);
+        Ok(Self { checker, slots, dice, tasks: JoinSet::new(), said, heard, probed: HashMap::new() })
+    }
+
+    /// Checks these endpoints from now on, and no others. Those that stay keep their verdicts.
+    pub fn set_endpoints(&mut self, endpoints: &[Endpoint]) {
+        let mut before = std::mem::take(&mut self.probed);
+        for endpoint in endpoints {
+            let key = key(endpoint);
+            if self.probed.contains_key(&key) {
+                continue;
+            }
+            let probed = before.remove(&key).unwrap_or_else(|| self.start(key.clone(), endpoint));
+            self.probed.insert(key, probed);
+        }
+        for gone in before.values() {
+            gone.task.abort();
+        }
+        while self.tasks.try_join_next().is_some() {} // What has ended is let go of.
+    }
+
+    /// Waits until an endpoint's verdict has changed. Cancel-safe.
+    pub async fn changed(&mut self) {
+        loop {
+            // The prober holds a sender itself, so that there is always something to wait for.
+            let Some((key, verdict)) = self.heard.recv().await else { return };
+            if let Some(probed) = self.probed.get_mut(&key) {
+                probed.verdict = verdict;
+                return;
+            }
+        }
+    }
+
+    /// The same endpoints, the unhealthy ones with [`Condition::Unhealthy`]; the same list where there is none. If all are
+    /// unhealthy and `fail_open` is set, none is.
+    pub fn judge(&self, endpoints: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
+        let is_out = |endpoint: &Endpoint| {
+            self.probed.get(&key(endpoint)).is_some_and(|probed| probed.verdict == Verdict::Unhealthy)
+        };
+        let out = endpoints.iter().filter(|endpoint| is_out(endpoint)).count();
+        if out == 0 || (out == endpoints.len() && self.checker.options().fail_open) {
+            return Arc::clone(endpoints);
+        }
+        let judged = endpoints.iter().map(|endpoint| match is_out(endpoint) {
+            true => Endpoint { condition: Condition::Unhealthy, ..endpoint.clone() },
+            false => endpoint.clone(),
+        });
+        judged.collect()
+    }
+
+    /// How many endpoints are unhealthy now, whether or not that counts.
+    pub fn unhealthy(&self) -> usize {
+        self.probed.values().filter(|probed| probed.verdict == Verdict::Unhealthy).count()
+    }
+
+    fn start(&mut self, key: Key, endpoint: &Endpoint) -> Probed {
+        let probe = Probe {
+            key,
+            addresses: endpoint.addresses.clone(),
+            checker: Arc::clone(&self.checker),
+            slots: Arc::clone(&self.slots),
+            said: self.said.clone(),
+            dice: Dice(self.dice.roll()),
+        };
+        Probed { task: self.tasks.spawn(probe.run()), verdict: Verdict::Healthy }
+    }
+}
+
+fn key(endpoint: &Endpoint) -> Key {
+    let mut key = endpoint.addresses.clone();
+    key.sort_unstable();
+    key.dedup();
+    key
+}
+
+/// The checks of one endpoint.
+struct Probe {
+    key: Key,
+    addresses: Vec<Address>,
+    checker: Arc<Checker>,
+    slots: Arc<Semaphore>,
+    said: mpsc::UnboundedSender<(Key, Verdict)>,
+    dice: Dice,
+}
+
+impl Probe {
+    async fn run(mut self) {
+        let checker = Arc::clone(&self.checker);
+        let options = checker.options();
+        let mut tally = Tally::new(options.rise, options.fall);
+        sleep(self.dice.below(options.interval.min(FIRST_WITHIN))).await;
+        loop {
+            let passed = match &options.kind {
+                ProbeKind::GrpcWatch { service } => self.follow(service, &mut tally).await,
+                _ => self.check().await,
+            };
+            self.tell(tally.count(passed));
+            sleep(self.dice.around(options.interval, options.jitter_percent)).await;
+        }
+    }
+
+    async fn check(&self) -> bool {
+        // The semaphore is never closed.
+        let _slot = self.slots.acquire().await;
+        self.checker.passes(&self.addresses).await
+    }
+
+    /// Believes what the server says for as long as it says anything. How it ended: a broken stream is a failed check.
+    async fn follow(&self, service: &str, tally: &mut Tally) -> bool {
+        let opened = {
+            let _slot = self.slots.acquire().await;
+            self.checker.watch(&self.addresses, service).await
+        };
+        let mut stream = match opened {
+            None => return false,
+            Some(Said::NoHealthService) => return true,
+            Some(Said::Stream(stream)) => stream,
+        };
+        while let Some(message) = stream.next().await {
+            let Ok(answer) = message else {
+                return message.is_err_and(|s| s.code() == tonic::Code::Unimplemented);
+            };
+            let verdict = match answer.status() {
+                ServingStatus::Serving => Verdict::Healthy,
+                _ => Verdict::Unhealthy,
+            };
+            self.tell(tally.believe(verdict));
+        }
+        false
+    }
+
+    fn tell(&self, verdict: Option<Verdict>) {
+        if let Some(verdict) = verdict {
+            // A prober that is gone has no more use for it.
+            let _ = self.said.send((self.key.clone(), verdict));
+        }
+    }
+}
+
+/// SplitMix64: where a check falls within its interval need not be hard to guess.
+#[derive(Debug)]
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: Duration) -> Duration {
+        let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Duration::from_nanos(self.roll() % nanos)
+    }
+
+    fn around(&mut self, middle: Duration, percent: u8) -> Duration {
+        let range = middle * u32::from(percent.min(100)) / 100;
+        middle.saturating_sub(range) + self.below(range * 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_are_spread_within_the_jitter() {
+        let mut dice = Dice(7);
+        let pauses: Vec<Duration> = (0..1000).map(|_| dice.around(Duration::from_secs(10), 10)).collect();
+        let seconds = |s| Duration::from_secs(s);
+        assert!(pauses.iter().all(|&pause| (seconds(9)..=seconds(11)).contains(&pause)));
+        assert!(pauses.iter().any(|&pause| pause < Duration::from_millis(9200)));
+        assert!(pauses.iter().any(|&pause| pause > Duration::from_millis(10_800)));
+        assert_eq!(dice.around(seconds(1), 0), seconds(1));
+    }
+}
