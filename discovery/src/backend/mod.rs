@@ -1,6 +1,8 @@
 //! The adapters over registries' clients: each turns what its client says into [`Event`]s.
 
 pub(crate) mod custom;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 mod fixed;
 mod system;
 
@@ -73,7 +75,7 @@ pub fn open(target: &Target, options: &WatchOptions) -> Result<Opener, SourceErr
         #[cfg(feature = "dns")]
         Target::Srv(_) => Err(absent("dns+srv")),
         #[cfg(feature = "etcd")]
-        Target::Etcd(_) => Err(absent("etcd")),
+        Target::Etcd(target) => etcd::open(target, options),
         #[cfg(feature = "consul")]
         Target::Consul(_) => Err(absent("consul")),
         #[cfg(feature = "kubernetes")]

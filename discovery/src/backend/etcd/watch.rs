@@ -1,0 +1,206 @@
+//! One stream of etcd's `Watch`: what it says, and whether it still lives.
+//!
+//! Responses are not asked for in fragments, so each holds whole revisions, and all changes of a transaction in one
+//! range come in one of them.
+
+use std::time::Duration;
+
+use etcd_client::{WatchClient, WatchOptions, WatchResponse, WatchStream};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connect::Connector;
+use super::failure::{Failure, Kind};
+use super::follow::Sink;
+use super::list::Range;
+use crate::runtime::Dice;
+
+/// A stream that says nothing for so long is asked how far it is. etcd itself tells every 10 minutes.
+const IDLE: Duration = Duration::from_secs(30);
+/// It has this long to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Certificates are read again this often.
+const FILES: Duration = Duration::from_secs(30);
+/// The id of an answer to all watches of a stream.
+const EVERY_WATCH: i64 = -1;
+
+/// A key's new value; `None`: it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub key: Vec<u8>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// What one response says.
+pub(crate) struct Batch {
+    pub cluster: u64,
+    /// Which range, by its index in what was asked for; `None`: all.
+    pub range: Option<usize>,
+    /// Everything in the range up to this revision has been told.
+    pub seen: i64,
+    pub changes: Vec<Change>,
+    /// All ranges are watched.
+    pub is_complete: bool,
+    /// The server said so because nothing has changed.
+    pub is_confirmation: bool,
+}
+
+/// A stream with one watch per range.
+pub(crate) struct Stream {
+    stream: WatchStream,
+    /// Before which revision the watches begin: a server that is not there yet has lost its data.
+    known: i64,
+    /// How many watches stand, of how many.
+    standing: usize,
+    asked_for: usize,
+    /// It has been asked how far it is, and has not answered.
+    is_asked: bool,
+    deadline: Instant,
+    files: Instant,
+}
+
+/// Watches ranges, each from a revision on. They stand when a [`Batch`] says so.
+pub(crate) async fn open(
+    client: &mut WatchClient,
+    starts: &[(Range, i64)],
+    dice: &mut Dice,
+) -> Result<Stream, Failure> {
+    let opened = timeout(ANSWER, watches(client, starts)).await;
+    let stream = opened.map_err(|_| Failure::timeout("watching", ANSWER))??;
+    let known = starts.iter().map(|(_, from)| from - 1).max().unwrap_or(0);
+    let now = Instant::now();
+    Ok(Stream {
+        stream,
+        known,
+        standing: 0,
+        asked_for: starts.len(),
+        is_asked: true,
+        deadline: now + ANSWER,
+        files: now + dice.around(FILES, 10),
+    })
+}
+
+async fn watches(client: &mut WatchClient, starts: &[(Range, i64)]) -> Result<WatchStream, Failure> {
+    let mut stream: Option<WatchStream> = None;
+    for (id, (range, from)) in (1..).zip(starts) {
+        let options = options(range, *from).with_watch_id(id);
+        match &mut stream {
+            None => stream = Some(client.watch(range.key.clone(), Some(options)).await?),
+            Some(stream) => stream.watch(range.key.clone(), Some(options)).await?,
+        }
+    }
+    stream.ok_or_else(|| Failure::new(Kind::Denied, "permission denied: no prefix can be read"))
+}
+
+fn options(range: &Range, from: i64) -> WatchOptions {
+    let options = WatchOptions::new().with_start_revision(from).with_progress_notify();
+    match &range.end {
+        Some(end) => options.with_range(end.clone()),
+        None => options,
+    }
+}
+
+impl Stream {
+    /// The next thing it says. `None`: the certificates have changed, so it is time for another connection.
+    pub async fn next(
+        &mut self,
+        connector: &Connector,
+        sink: &impl Sink,
+        dice: &mut Dice,
+    ) -> Result<Option<Batch>, Failure> {
+        loop {
+            tokio::select! {
+                answer = self.stream.message() => {
+                    let closed = || Failure::new(Kind::Unreachable, "the server closed the stream");
+                    let response = answer?.ok_or_else(closed)?;
+                    if let Some(batch) = self.take(&response)? {
+                        if self.standing == self.asked_for {
+                            self.is_asked = false;
+                            self.deadline = Instant::now() + dice.around(IDLE, 10);
+                        }
+                        return Ok(Some(batch));
+                    }
+                }
+                () = sleep_until(self.deadline) => self.is_late().await?,
+                () = sink.hinted(), if !self.is_asked => self.ask().await?,
+                () = sleep_until(self.files) => {
+                    self.files = Instant::now() + dice.around(FILES, 10);
+                    if connector.has_other_files().await {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn is_late(&mut self) -> Result<(), Failure> {
+        if self.is_asked {
+            return Err(Failure::timeout("the watch", ANSWER));
+        }
+        self.ask().await
+    }
+
+    /// Asks how far it is, which a server that lives answers at once.
+    async fn ask(&mut self) -> Result<(), Failure> {
+        self.is_asked = true;
+        self.deadline = Instant::now() + ANSWER;
+        Ok(self.stream.request_progress().await?)
+    }
+
+    fn take(&mut self, response: &WatchResponse) -> Result<Option<Batch>, Failure> {
+        refuse_end(response)?;
+        let header =
+            response.header().ok_or_else(|| Failure::new(Kind::Protocol, "a watch without a header"))?;
+        let range = usize::try_from(response.watch_id() - 1).ok().filter(|&index| index < self.asked_for);
+        if response.created() {
+            if header.revision() < self.known {
+                return Err(Failure::new(
+                    Kind::Compacted,
+                    "the server knows less than before: its data was lost",
+                ));
+            }
+            self.standing += 1;
+        }
+        let events = response.events();
+        let is_progress = events.is_empty() && !response.created();
+        // An answer that was asked for may be ahead of changes that are still to come (etcd before 3.5.8), so it
+        // proves life only. What the server tells on its own holds for its watch.
+        let seen = match events.iter().filter_map(|event| event.kv()).map(|pair| pair.mod_revision()).max() {
+            Some(revision) => revision,
+            None if is_progress && response.watch_id() != EVERY_WATCH => header.revision(),
+            None => 0,
+        };
+        Ok(Some(Batch {
+            cluster: header.cluster_id(),
+            range,
+            seen,
+            changes: changes(response),
+            is_complete: self.standing == self.asked_for,
+            is_confirmation: is_progress,
+        }))
+    }
+}
+
+/// A watch that ends, with or without a reason, ends the stream.
+fn refuse_end(response: &WatchResponse) -> Result<(), Failure> {
+    if response.compact_revision() > 0 {
+        let text = format!("everything before revision {} was compacted", response.compact_revision());
+        return Err(Failure::new(Kind::Compacted, text));
+    }
+    if !response.canceled() {
+        return Ok(());
+    }
+    match response.cancel_reason() {
+        "" => Err(Failure::new(Kind::Protocol, "the server ended the watch")),
+        reason => Err(Failure::said(reason)),
+    }
+}
+
+fn changes(response: &WatchResponse) -> Vec<Change> {
+    let pairs = response.events().iter().filter_map(|event| event.kv());
+    // A deletion is what sets a key's version to 0.
+    let changed = pairs.map(|pair| Change {
+        key: pair.key().to_vec(),
+        value: (pair.version() > 0).then(|| pair.value().to_vec()),
+    });
+    changed.collect()
+}
