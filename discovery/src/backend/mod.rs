@@ -1,6 +1,10 @@
 //! The adapters over registries' clients: each turns what its client says into [`Event`]s.
 
+#[cfg(feature = "consul")]
+pub mod consul;
 pub(crate) mod custom;
+#[cfg(feature = "dns")]
+mod dns;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 mod fixed;
@@ -16,23 +20,29 @@ use crate::event::{ErrorClass, Event, SourceError};
 use crate::runtime::WatchOptions;
 use crate::target::{StaticTarget, Target};
 
-/// Where a backend reports to. A cheap handle.
-#[derive(Clone, Debug)]
-pub struct Feed {
-    events: mpsc::UnboundedSender<Event>,
+/// Where a backend reports to: [`Event`]s about endpoints, or another kind of event. A cheap handle.
+#[derive(Debug)]
+pub struct Feed<E = Event> {
+    events: mpsc::UnboundedSender<E>,
     hint: Arc<Notify>,
 }
 
-impl Feed {
+impl<E> Clone for Feed<E> {
+    fn clone(&self) -> Self {
+        Self { events: self.events.clone(), hint: Arc::clone(&self.hint) }
+    }
+}
+
+impl<E> Feed<E> {
     /// A feed and its other end. Every [`Notify::notify_one`] of the second asks the backend to look again.
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Event>, Arc<Notify>) {
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<E>, Arc<Notify>) {
         let (events, receiver) = mpsc::unbounded_channel();
         let hint = Arc::new(Notify::new());
         (Self { events, hint: Arc::clone(&hint) }, receiver, hint)
     }
 
     /// Hands an event on. Never blocks; after the watch has ended it is dropped.
-    pub fn send(&self, event: Event) {
+    pub fn send(&self, event: E) {
         // Whoever watched is gone, and the backend is about to be dropped.
         let _ = self.events.send(event);
     }
@@ -49,7 +59,7 @@ impl Feed {
 pub type Running = Pin<Box<dyn Future<Output = SourceError> + Send>>;
 
 /// A backend that is ready to begin. It is called, and what it answers is run, on a thread of a tokio runtime.
-pub type Opener = Box<dyn FnOnce(Feed) -> Running + Send>;
+pub type Opener<E = Event> = Box<dyn FnOnce(Feed<E>) -> Running + Send>;
 
 /// The backend for a target. Nothing is connected, read or looked up yet.
 ///
@@ -71,13 +81,13 @@ pub fn open(target: &Target, options: &WatchOptions) -> Result<Opener, SourceErr
             format!("no resolver is registered for the scheme {}", target.scheme),
         )),
         #[cfg(feature = "dns")]
-        Target::Dns(_) => Err(absent("dns")),
+        Target::Dns(target) => dns::open(target, options),
         #[cfg(feature = "dns")]
-        Target::Srv(_) => Err(absent("dns+srv")),
+        Target::Srv(target) => dns::open_service(target, options),
         #[cfg(feature = "etcd")]
         Target::Etcd(target) => etcd::open(target, options),
         #[cfg(feature = "consul")]
-        Target::Consul(_) => Err(absent("consul")),
+        Target::Consul(target) => consul::open(target, options),
         #[cfg(feature = "kubernetes")]
         Target::Kubernetes(_) => Err(absent("kubernetes")),
         #[allow(unreachable_patterns, reason = "with every feature there is none left")]

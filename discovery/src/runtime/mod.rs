@@ -29,6 +29,8 @@
 //! dropping it or a [`Watch`] does nothing. The child makes a runtime of its own.
 
 mod dice;
+mod disk;
+mod model;
 mod observer;
 mod options;
 mod resolver;
@@ -43,3 +45,8 @@ pub use options::{DnsOptions, WatchOptions};
 pub use resolver::{Resolver, ResolverSink, Resolving};
 pub use thread::Runtime;
 pub use watch::Watch;
+
+pub(crate) use model::{Lists, Model};
+pub(crate) use shared::Shared;
+pub(crate) use thread::Guest;
+pub(crate) use watch::Subscription;

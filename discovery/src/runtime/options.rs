@@ -57,6 +57,8 @@ pub struct DnsOptions {
     /// Whether `TXT` records at `_grpc_config.NAME` are asked for a service config (gRFC A2). Off: whoever can write
     /// there can turn a client's traffic.
     pub service_config: bool,
+    /// The client's language, which such a service config may be meant for: `rust` unless set, `c++`, `python`...
+    pub language: String,
     /// Whether the system's resolver (`getaddrinfo`) is asked, for names that only it knows (nsswitch, mDNS). It
     /// tells no time to live: names are asked again every 30 s unless `refresh` says otherwise.
     pub system: bool,
@@ -70,6 +72,7 @@ impl Default for DnsOptions {
             min_interval: Duration::from_secs(5),
             max_interval: Duration::from_secs(300),
             service_config: false,
+            language: "rust".to_owned(),
             system: false,
         }
     }

@@ -1,5 +1,7 @@
 //! One watch of one target, however many use it: what the task writes and the handles read.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -7,30 +9,39 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use super::model::Model;
 use super::observer::Observer;
 use super::options::WatchOptions;
-use super::resolver::Resolver;
 use super::task;
 use super::thread::Inner;
-use crate::backend::{self, Opener};
-use crate::event::{ErrorClass, Event, SourceError};
-use crate::pipeline::{Pipeline, Snapshot, Status};
-use crate::target::Target;
+use crate::backend::Opener;
+use crate::event::SourceError;
+
+/// Makes a backend that has not begun yet: the first one, and another one where that has panicked.
+pub(super) type Open<E> = Box<dyn Fn() -> Result<Opener<E>, SourceError> + Send + Sync>;
+
+/// What runs beside a watch and ends with it.
+pub(super) type Companion = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// See the module.
-pub(super) struct Shared {
-    target: Target,
+pub(crate) struct Shared<M: Model> {
     /// The target in its canonical form, secrets and all: never shown.
     text: String,
     options: WatchOptions,
-    resolver: Option<Arc<dyn Resolver>>,
-    pipeline: Mutex<Pipeline>,
-    latest: Mutex<Option<Snapshot>>,
+    open: Open<M::Event>,
+    model: Mutex<M>,
+    latest: Mutex<Option<M::Latest>>,
     observers: Mutex<Observers>,
     /// Somebody asks for another look.
     hint: Notify,
     /// The last user has left.
     idle: Notify,
+    /// The model was changed by somebody else than the task.
+    touched: Notify,
+    /// The observers were told something.
+    news: Notify,
+    /// What the companion has to say.
+    remark: Mutex<Option<String>>,
     ended: AtomicBool,
 }
 
@@ -44,42 +55,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
-    /// Checks the target and begins to watch it. A resolver goes with a custom target, where there is one.
+impl<M: Model> Shared<M> {
+    /// Begins to watch a target, which `text` names canonically. Says at once what is wrong with it.
     pub(super) fn start(
-        target: &Target,
+        text: String,
         options: WatchOptions,
-        resolver: Option<Arc<dyn Resolver>>,
+        model: M,
+        open: Open<M::Event>,
+        companion: impl FnOnce(Arc<Self>) -> Option<Companion>,
         tasks: &Handle,
         runtime: Weak<Inner>,
     ) -> Result<Arc<Self>, SourceError> {
-        options.pipeline.check().map_err(|error| SourceError::new(ErrorClass::Config, error.to_string()))?;
-        let pipeline = Pipeline::new(options.pipeline.clone(), Instant::now());
+        let opener = open()?;
         let shared = Arc::new(Self {
-            target: target.clone(),
-            text: target.to_string(),
+            text,
             options,
-            resolver,
-            pipeline: Mutex::new(pipeline),
+            open,
+            model: Mutex::new(model),
             latest: Mutex::new(None),
             observers: Mutex::new(Observers::default()),
             hint: Notify::new(),
             idle: Notify::new(),
+            touched: Notify::new(),
+            news: Notify::new(),
+            remark: Mutex::new(None),
             ended: AtomicBool::new(false),
         });
-        let opener = shared.open()?;
-        tasks.spawn(task::run(Arc::clone(&shared), opener, runtime));
+        let companion = companion(Arc::clone(&shared));
+        tasks.spawn(task::run(Arc::clone(&shared), opener, companion, runtime));
         Ok(shared)
     }
 
-    /// A backend for the target that has not begun yet.
-    pub(super) fn open(&self) -> Result<Opener, SourceError> {
-        match (&self.target, &self.resolver) {
-            (Target::Custom(target), Some(resolver)) => {
-                Ok(backend::custom::open(Arc::clone(resolver), target, self.options.seed))
-            }
-            (target, _) => backend::open(target, &self.options),
-        }
+    pub(super) fn open(&self) -> Result<Opener<M::Event>, SourceError> {
+        (self.open)()
     }
 
     /// Whether this is the watch of a target, in its canonical form, with these options.
@@ -89,10 +97,6 @@ impl Shared {
 
     pub(super) const fn options(&self) -> &WatchOptions {
         &self.options
-    }
-
-    pub(super) const fn target(&self) -> &Target {
-        &self.target
     }
 
     /// The canonical form. Holds the target's secrets.
@@ -138,33 +142,52 @@ impl Shared {
         self.idle.notified().await;
     }
 
-    pub(super) fn latest(&self) -> Option<Snapshot> {
+    pub(super) fn latest(&self) -> Option<M::Latest> {
         lock(&self.latest).clone()
     }
 
-    pub(super) fn status(&self, now: Instant) -> Status {
-        lock(&self.pipeline).status(now)
+    pub(super) fn status(&self, now: Instant) -> M::Status {
+        lock(&self.model).status(now)
     }
 
-    /// Takes what a source said into account.
-    pub(super) fn handle(&self, event: Event, now: Instant) {
-        lock(&self.pipeline).handle(event, now);
+    /// Runs something on the model.
+    pub(super) fn with<T>(&self, run: impl FnOnce(&mut M) -> T) -> T {
+        run(&mut lock(&self.model))
     }
 
-    /// Runs something on the pipeline.
-    pub(super) fn with_pipeline<T>(&self, run: impl FnOnce(&mut Pipeline) -> T) -> T {
-        run(&mut lock(&self.pipeline))
+    /// Has the task look at the model again.
+    pub(super) fn touch(&self) {
+        self.touched.notify_one();
+    }
+
+    /// Waits for a [`Shared::touch`].
+    pub(super) async fn touched(&self) {
+        self.touched.notified().await;
+    }
+
+    /// Waits until the observers have been told something that nobody has waited for yet.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// What goes wrong beside the watch itself, if anything.
+    pub(super) fn remark(&self) -> Option<String> {
+        lock(&self.remark).clone()
+    }
+
+    pub(super) fn set_remark(&self, text: Option<String>) {
+        *lock(&self.remark) = text;
     }
 
     /// Publishes what is due; says what, and when to be called again.
-    pub(super) fn poll(&self, now: Instant) -> (Option<Snapshot>, Option<Instant>) {
-        let mut pipeline = lock(&self.pipeline);
+    pub(super) fn poll(&self, now: Instant) -> (Option<M::Latest>, Option<Instant>) {
+        let mut model = lock(&self.model);
         let mut published = None;
-        while let Some(snapshot) = pipeline.poll(now) {
-            published = Some(snapshot);
+        while let Some(latest) = model.poll(now) {
+            published = Some(latest);
         }
-        let deadline = pipeline.deadline();
-        drop(pipeline);
+        let deadline = model.deadline();
+        drop(model);
         if published.is_some() {
             lock(&self.latest).clone_from(&published);
         }
@@ -173,6 +196,7 @@ impl Shared {
 
     /// Tells everybody who watches. Holds no lock meanwhile: an observer may open, read and drop watches.
     pub(super) fn tell(&self) {
+        self.news.notify_one();
         let observers: Vec<Arc<dyn Observer>> =
             lock(&self.observers).list.iter().map(|(_, observer)| Arc::clone(observer)).collect();
         for observer in observers {

@@ -8,10 +8,11 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
 use super::dice::Dice;
-use super::shared::Shared;
+use super::model::Model;
+use super::shared::{Companion, Shared};
 use super::thread::Inner;
 use crate::backend::{Feed, Opener};
-use crate::event::{ErrorClass, Event, SourceError};
+use crate::event::{ErrorClass, SourceError};
 
 /// Far enough to be never.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -19,7 +20,12 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 const RESTART_AFTER: Duration = Duration::from_secs(5);
 
 /// Runs until nobody has used the watch for its linger time, or the runtime ends.
-pub(super) async fn run(shared: Arc<Shared>, opener: Opener, runtime: Weak<Inner>) {
+pub(super) async fn run<M: Model>(
+    shared: Arc<Shared<M>>,
+    opener: Opener<M::Event>,
+    mut companion: Option<Companion>,
+    runtime: Weak<Inner>,
+) {
     let _ended = Ended(&shared);
     let mut backend = Backend::start(opener);
     let mut dice = Dice::new(shared.options().seed);
@@ -32,15 +38,17 @@ pub(super) async fn run(shared: Arc<Shared>, opener: Opener, runtime: Weak<Inner
             said = backend.next() => match said {
                 Said::Event(event) => {
                     let now = Instant::now();
-                    shared.handle(event, now);
-                    // Whatever came with it is one look for the observers.
-                    while let Ok(event) = backend.events.try_recv() {
-                        shared.handle(event, now);
-                    }
+                    shared.with(|model| {
+                        model.handle(event, now);
+                        // Whatever came with it is one look for the observers.
+                        while let Ok(event) = backend.events.try_recv() {
+                            model.handle(event, now);
+                        }
+                    });
                 }
-                Said::Ended(error) => shared.handle(Event::Failed(error), Instant::now()),
+                Said::Ended(error) => shared.with(|model| model.failed(error, Instant::now())),
                 Said::Panicked(error) => {
-                    shared.handle(Event::Failed(error), Instant::now());
+                    shared.with(|model| model.failed(error, Instant::now()));
                     restart_at = Some(Instant::now() + dice.around(RESTART_AFTER, 33));
                 }
             },
@@ -50,6 +58,11 @@ pub(super) async fn run(shared: Arc<Shared>, opener: Opener, runtime: Weak<Inner
             }
             () = shared.left() => {
                 leave_at = Some(Instant::now() + shared.options().linger);
+                continue;
+            }
+            () = shared.touched() => {}
+            () = beside(&mut companion) => {
+                companion = None;
                 continue;
             }
             () = sleep_until(wake.into()) => {}
@@ -71,10 +84,17 @@ pub(super) async fn run(shared: Arc<Shared>, opener: Opener, runtime: Weak<Inner
     }
 }
 
-/// Says so however the task ends: by itself, or with the runtime.
-struct Ended<'a>(&'a Shared);
+async fn beside(companion: &mut Option<Companion>) {
+    match companion {
+        Some(companion) => companion.await,
+        None => std::future::pending().await,
+    }
+}
 
-impl Drop for Ended<'_> {
+/// Says so however the task ends: by itself, or with the runtime.
+struct Ended<'a, M: Model>(&'a Shared<M>);
+
+impl<M: Model> Drop for Ended<'_, M> {
     fn drop(&mut self) {
         self.0.set_ended();
         self.0.tell();
@@ -82,30 +102,30 @@ impl Drop for Ended<'_> {
 }
 
 /// A backend in a task of its own, so that its panic is an error and no end.
-struct Backend {
+struct Backend<E> {
     task: JoinHandle<SourceError>,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<E>,
     hint: Arc<Notify>,
     is_over: bool,
 }
 
 /// What is heard of a backend.
-enum Said {
-    Event(Event),
+enum Said<E> {
+    Event(E),
     /// Asking again cannot help.
     Ended(SourceError),
     Panicked(SourceError),
 }
 
-impl Backend {
-    fn start(opener: Opener) -> Self {
+impl<E: Send + 'static> Backend<E> {
+    fn start(opener: Opener<E>) -> Self {
         let (feed, events, hint) = Feed::new();
         // The opener runs in the task as well: it may panic like the rest.
         let task = tokio::spawn(async move { opener(feed).await });
         Self { task, events, hint, is_over: false }
     }
 
-    async fn next(&mut self) -> Said {
+    async fn next(&mut self) -> Said<E> {
         let Self { task, events, is_over, .. } = self;
         let result = tokio::select! {
             biased;
@@ -125,7 +145,7 @@ impl Backend {
     }
 }
 
-impl Drop for Backend {
+impl<E> Drop for Backend<E> {
     fn drop(&mut self) {
         self.task.abort();
     }

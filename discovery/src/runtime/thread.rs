@@ -11,12 +11,16 @@ use std::{fmt, io, mem};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc as tasks, watch};
 
+use super::disk;
+use super::model::{Lists, Model};
 use super::observer::Observer;
 use super::options::WatchOptions;
 use super::resolver::Resolver;
-use super::shared::Shared;
-use super::watch::Watch;
-use crate::event::{ErrorClass, SourceError};
+use super::shared::{Companion, Open, Shared};
+use super::watch::{Subscription, Watch};
+use crate::backend;
+use crate::event::{ErrorClass, Event, SourceError};
+use crate::pipeline::Pipeline;
 use crate::target::Target;
 
 /// How long the last handle waits for the thread where nobody has shut it down.
@@ -45,7 +49,7 @@ struct State {
     thread: Option<Thread>,
     shut: bool,
     /// What is watched now, by anybody.
-    watches: Vec<Arc<Shared>>,
+    watches: Lists,
     resolvers: HashMap<String, Arc<dyn Resolver>>,
 }
 
@@ -84,22 +88,39 @@ impl Runtime {
         options: WatchOptions,
         observer: Arc<dyn Observer>,
     ) -> Result<Watch, SourceError> {
+        let resolver = self.inner.resolver_of(target)?;
+        options.pipeline.check().map_err(|error| SourceError::new(ErrorClass::Config, error.to_string()))?;
+        let pipeline = Pipeline::new(options.pipeline.clone(), Instant::now());
+        let open = opener_of(target.clone(), options.clone(), resolver);
+        let share = self.share(target.to_string(), options, pipeline, open, disk::keeper, observer)?;
+        Ok(Watch::new(share))
+    }
+
+    /// Uses the watch of a target, which `text` names canonically, or begins one.
+    pub(crate) fn share<M: Model>(
+        &self,
+        text: String,
+        options: WatchOptions,
+        model: M,
+        open: Open<M::Event>,
+        companion: impl FnOnce(Arc<Shared<M>>) -> Option<Companion>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Subscription<M>, SourceError> {
         self.inner.check()?;
         let mut state = self.inner.lock();
         let tasks = state.start()?.tasks.clone();
-        let text = target.to_string();
-        let known = state.watches.iter().find(|shared| shared.is(&text, &options)).map(Arc::clone);
-        let shared = match known {
-            Some(shared) => shared,
+        let list = M::listed(&mut state.watches);
+        let shared = match list.iter().find(|shared| shared.is(&text, &options)) {
+            Some(shared) => Arc::clone(shared),
             None => {
-                let resolver = state.resolver_of(target);
-                let shared = Shared::start(target, options, resolver, &tasks, Arc::downgrade(&self.inner))?;
-                state.watches.push(Arc::clone(&shared));
+                let runtime = Arc::downgrade(&self.inner);
+                let shared = Shared::start(text, options, model, open, companion, &tasks, runtime)?;
+                list.push(Arc::clone(&shared));
                 shared
             }
         };
-        let id = shared.subscribe(observer);
-        Ok(Watch::new(Arc::clone(&self.inner), shared, id))
+        // Behind the lock, so that nobody forgets a watch that has just found a user.
+        Ok(Subscription::new(Arc::clone(&self.inner), shared, observer))
     }
 
     /// Has a resolver of the application's own resolve the targets of a scheme from now on, in place of one that was
@@ -163,6 +184,16 @@ impl Runtime {
     }
 }
 
+/// The backend of a target: the resolver that is registered for its scheme, or a built-in one.
+fn opener_of(target: Target, options: WatchOptions, resolver: Option<Arc<dyn Resolver>>) -> Open<Event> {
+    Box::new(move || match (&target, &resolver) {
+        (Target::Custom(target), Some(resolver)) => {
+            Ok(backend::custom::open(Arc::clone(resolver), target, options.seed))
+        }
+        _ => backend::open(&target, &options),
+    })
+}
+
 impl Default for Runtime {
     fn default() -> Self {
         Self::new()
@@ -193,13 +224,19 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn resolver_of(&self, target: &Target) -> Result<Option<Arc<dyn Resolver>>, SourceError> {
+        self.check()?;
+        let Target::Custom(target) = target else { return Ok(None) };
+        Ok(self.lock().resolvers.get(&target.scheme).map(Arc::clone))
+    }
+
     /// Forgets a watch that nobody uses any more; false if somebody does again.
-    pub(super) fn forget(&self, shared: &Arc<Shared>) -> bool {
+    pub(super) fn forget<M: Model>(&self, shared: &Arc<Shared<M>>) -> bool {
         let mut state = self.lock();
         if shared.is_used() {
             return false;
         }
-        state.watches.retain(|other| !Arc::ptr_eq(other, shared));
+        M::listed(&mut state.watches).retain(|other| !Arc::ptr_eq(other, shared));
         true
     }
 }
@@ -233,13 +270,8 @@ impl State {
 
     fn shut(&mut self) -> Option<Thread> {
         self.shut = true;
-        self.watches.clear();
+        self.watches = Lists::default();
         self.thread.take()
-    }
-
-    fn resolver_of(&self, target: &Target) -> Option<Arc<dyn Resolver>> {
-        let Target::Custom(target) = target else { return None };
-        self.resolvers.get(&target.scheme).map(Arc::clone)
     }
 }
 
