@@ -479,6 +479,87 @@ typedef uint32_t evener_log_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+#if defined(EVENER_CHANNELS)
+/**
+ * What whoever registered or checks a server says of it (`evener_address_endpoint.condition`).
+ */
+enum evener_condition
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(EVENER_CHANNELS)
+    /**
+     * It takes calls.
+     */
+    EVENER_CONDITION_READY = 0,
+#endif
+#if defined(EVENER_CHANNELS)
+    /**
+     * It still serves but is about to leave: calls go there only where nothing else of its tier can take them.
+     */
+    EVENER_CONDITION_DRAINING = 1,
+#endif
+#if defined(EVENER_CHANNELS)
+    /**
+     * A check of it fails: no calls, whatever its connection says.
+     */
+    EVENER_CONDITION_UNHEALTHY = 2,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum evener_condition evener_condition;
+#else
+typedef uint32_t evener_condition;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
+ * What a text is that evener_lint looks at.
+ */
+enum evener_lint_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(EVENER_CHANNELS)
+    /**
+     * A JSON document, by what it holds: a Consul service definition (`service`), a channel (`target`, `service_config`,
+     * `channel_args`), else a service config.
+     */
+    EVENER_LINT_DOCUMENT = 1,
+#endif
+#if defined(EVENER_CHANNELS)
+    /**
+     * A channel's target.
+     */
+    EVENER_LINT_TARGET = 2,
+#endif
+#if defined(EVENER_CHANNELS)
+    /**
+     * A service config.
+     */
+    EVENER_LINT_SERVICE_CONFIG = 3,
+#endif
+#if defined(EVENER_CHANNELS)
+    /**
+     * A JSON object of gRPC's channel arguments, by their names (`grpc.keepalive_time_ms`).
+     */
+    EVENER_LINT_CHANNEL_ARGS = 4,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum evener_lint_kind evener_lint_kind;
+#else
+typedef uint32_t evener_lint_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
 /**
  * The side that picks: any number of threads, never waiting for one another or for the controller.
  *
@@ -899,7 +980,31 @@ typedef struct evener_method_config {
 
 #if defined(EVENER_CHANNELS)
 /**
- * One endpoint, by its addresses.
+ * A key and its value.
+ */
+typedef struct evener_pair {
+    /**
+     * The key, UTF-8.
+     */
+    const char *key;
+    /**
+     * Bytes in `key`.
+     */
+    size_t key_len;
+    /**
+     * The value: UTF-8, but for the values of an evener_config, which are whatever bytes the registry holds.
+     */
+    const char *value;
+    /**
+     * Bytes in `value`.
+     */
+    size_t value_len;
+} evener_pair;
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
+ * One endpoint, by its addresses. Zero it, then set what you need.
  */
 typedef struct evener_address_endpoint {
     /**
@@ -919,9 +1024,33 @@ typedef struct evener_address_endpoint {
      */
     size_t zone_len;
     /**
+     * The region that zone is in; null for none.
+     */
+    const char *region;
+    /**
+     * Bytes in `region`.
+     */
+    size_t region_len;
+    /**
+     * Whatever else is known of it, each key once; null for nothing. Not interpreted.
+     */
+    const struct evener_pair *metadata;
+    /**
+     * How many.
+     */
+    size_t metadata_len;
+    /**
      * Share of the picks under weighted_round_robin; 0 = no picks under any policy, but it stays connected.
      */
     uint32_t weight;
+    /**
+     * Its tier: 0 is used first, the next one only where no endpoint of the tiers before it can take calls.
+     */
+    uint32_t priority;
+    /**
+     * An evener_condition.
+     */
+    uint32_t condition;
     /**
      * Zero.
      */
@@ -1059,6 +1188,97 @@ typedef struct evener_event {
      */
     size_t text_len;
 } evener_event;
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
+ * What a registry is asked with. Zero it, set `struct_size`, then set what you need. Texts are copied; a secret's copy is wiped
+ * when it is no longer needed. Files are read again when they change, within a minute.
+ *
+ * Without one the registry's usual environment variables count (`CONSUL_HTTP_TOKEN` and the like).
+ */
+typedef struct evener_credentials {
+    /**
+     * `sizeof(evener_credentials)`.
+     */
+    uint32_t struct_size;
+    /**
+     * 1: TLS, also where no file below is given. 0: TLS if the target, the environment or one of these files says so.
+     */
+    uint32_t tls;
+    /**
+     * A user's name (etcd; HTTP basic authentication for Consul); null for none.
+     */
+    const char *user;
+    /**
+     * Bytes in `user`.
+     */
+    size_t user_len;
+    /**
+     * The user's password; null for none, or where `password_file` has it.
+     */
+    const char *password;
+    /**
+     * Bytes in `password`.
+     */
+    size_t password_len;
+    /**
+     * A file that holds the password; white space at its end does not count.
+     */
+    const char *password_file;
+    /**
+     * Bytes in `password_file`.
+     */
+    size_t password_file_len;
+    /**
+     * A token (Consul's ACL token, a bearer token for Kubernetes); null for none, or where `token_file` has it.
+     */
+    const char *token;
+    /**
+     * Bytes in `token`.
+     */
+    size_t token_len;
+    /**
+     * A file that holds the token.
+     */
+    const char *token_file;
+    /**
+     * Bytes in `token_file`.
+     */
+    size_t token_file_len;
+    /**
+     * A file of certificates to trust (PEM); null trusts the system's.
+     */
+    const char *ca_file;
+    /**
+     * Bytes in `ca_file`.
+     */
+    size_t ca_file_len;
+    /**
+     * A file with the client's certificate chain (PEM); needs `key_file`.
+     */
+    const char *cert_file;
+    /**
+     * Bytes in `cert_file`.
+     */
+    size_t cert_file_len;
+    /**
+     * A file with the key of `cert_file` (PEM).
+     */
+    const char *key_file;
+    /**
+     * Bytes in `key_file`.
+     */
+    size_t key_file_len;
+    /**
+     * The name to check the server's certificate against, where it is not the host's.
+     */
+    const char *server_name;
+    /**
+     * Bytes in `server_name`.
+     */
+    size_t server_name_len;
+} evener_credentials;
 #endif
 
 #ifdef __cplusplus
@@ -1669,6 +1889,21 @@ evener_status evener_driver_wake_fd(const struct evener_driver *driver,
  */
 evener_status evener_driver_next_timeout(const struct evener_driver *driver,
                                          int64_t *ms);
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
+ * Writes what is wrong with a text, or likely meant otherwise, as a JSON list: for each finding `severity` ("error", "warning",
+ * "advice"), `code`, `place`, `message`, `advice` and, where there is one, `corrected`. `kind` is an evener_lint_kind.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_BAD_UTF8`, `EVENER_BAD_ARGUMENT` (no such kind), `EVENER_TOO_SMALL` (see
+ * evener_text).
+ */
+evener_status evener_lint(uint32_t kind,
+                          const char *document,
+                          size_t document_len,
+                          struct evener_text *findings);
 #endif
 
 /**

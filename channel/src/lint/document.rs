@@ -1,6 +1,6 @@
 //! Whatever a file may hold: a service config, a Consul definition, or a description of a whole channel.
 
-use evener_discovery::json::parse;
+use evener_discovery::json::{JsonError, parse};
 use serde_json::Value;
 
 use super::definition::definition;
@@ -15,10 +15,7 @@ use super::target::target;
 pub fn document(text: &str) -> Vec<Finding> {
     let document = match parse(text) {
         Ok(document) => document,
-        Err(error) => {
-            let finding = Finding::new(Severity::Error, "not-json", &error.path);
-            return vec![finding.says(format!("It {}.", error.reason))];
-        }
+        Err(error) => return not_json(&error),
     };
     let has = |keys: &[&str]| keys.iter().any(|key| document.get(key).is_some());
     if has(&["service", "services"]) {
@@ -28,6 +25,16 @@ pub fn document(text: &str) -> Vec<Finding> {
         return channel(&document);
     }
     service_config(text)
+}
+
+/// Findings on gRPC's channel arguments, a JSON object with their names as keys.
+pub fn channel_args_document(text: &str) -> Vec<Finding> {
+    parse(text).map_or_else(|error| not_json(&error), |args| json_args(&args))
+}
+
+fn not_json(error: &JsonError) -> Vec<Finding> {
+    let finding = Finding::new(Severity::Error, "not-json", &error.path);
+    vec![finding.says(format!("It {}.", error.reason))]
 }
 
 fn channel(document: &Value) -> Vec<Finding> {

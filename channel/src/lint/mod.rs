@@ -22,7 +22,7 @@ mod retries;
 mod service_config;
 mod target;
 
-pub use document::document;
+pub use document::{channel_args_document, document};
 pub use finding::{Finding, Severity, to_json};
 pub use keepalive::channel_args;
 pub use service_config::service_config;

@@ -5,8 +5,10 @@
 
 mod call;
 mod channel;
+mod credentials;
 mod driver;
 mod endpoints;
+mod lint;
 mod object;
 mod options;
 mod text;
@@ -14,6 +16,8 @@ mod text;
 pub use call::*;
 pub use channel::*;
 pub use driver::*;
-pub use endpoints::{evener_address_endpoint, evener_named_list};
+pub use credentials::evener_credentials;
+pub use endpoints::{evener_address_endpoint, evener_condition, evener_named_list, evener_pair};
+pub use lint::*;
 pub use options::evener_channel_options;
 pub use text::evener_text;

@@ -149,7 +149,11 @@ static void failing_endpoints_fail_calls(void) {
 }
 
 static evener_address_endpoint endpoint_of(const char *addresses) {
-    evener_address_endpoint endpoint = {addresses, strlen(addresses), NULL, 0, 1, 0};
+    evener_address_endpoint endpoint;
+    memset(&endpoint, 0, sizeof endpoint);
+    endpoint.addresses = addresses;
+    endpoint.addresses_len = strlen(addresses);
+    endpoint.weight = 1;
     return endpoint;
 }
 
@@ -173,6 +177,28 @@ static void the_list_is_replaced(void) {
     CHECK(strstr(bytes, "endpoint 0") != NULL);
     list[0].reserved = 1;
     IS(evener_channel_update_endpoints(channel, list, 1, &why), EVENER_BAD_ARGUMENT);
+    list[0] = endpoint_of("127.0.0.1:1");
+    list[0].condition = 3;
+    IS(evener_channel_update_endpoints(channel, list, 1, &why), EVENER_BAD_ARGUMENT);
+    CHECK(strstr(bytes, "evener_condition") != NULL);
+    list[0].condition = EVENER_CONDITION_READY;
+    evener_pair metadata[] = {{TEXT("version"), TEXT("v1")}, {NULL, 1, TEXT("")}};
+    list[0].metadata = metadata;
+    list[0].metadata_len = 2;
+    IS(evener_channel_update_endpoints(channel, list, 1, &why), EVENER_NULL_POINTER);
+    list[0].metadata_len = 1;
+    list[0].zone = "a";
+    list[0].region = "eu";
+    list[0].zone_len = 1;
+    list[0].region_len = 2;
+    list[0].priority = 2;
+    IS(evener_channel_update_endpoints(channel, list, 1, &why), EVENER_OK);
+    transport(200);
+    static char described[8192];
+    evener_text all = {described, sizeof described, 0};
+    IS(evener_channel_describe(channel, &all), EVENER_OK);
+    CHECK(strstr(described, "\"eu\"") != NULL && strstr(described, "\"version\":\"v1\"") != NULL);
+    CHECK(strstr(described, "\"priority\":2") != NULL);
     IS(evener_channel_update_endpoints(channel, NULL, 1, NULL), EVENER_NULL_POINTER);
     end_channel();
 }
@@ -235,8 +261,8 @@ static void misuse(void) {
     IS(evener_channel_open(driver, TEXT("static:///h:1"), NULL, NULL, NULL), EVENER_NULL_POINTER);
     IS(evener_channel_open(driver, NULL, 3, NULL, &channel, NULL), EVENER_NULL_POINTER);
     IS(evener_channel_open(driver, TEXT("static:///\xff"), NULL, &channel, NULL), EVENER_BAD_UTF8);
-    IS(evener_channel_open(driver, TEXT("etcd:///service"), NULL, &channel, &why), EVENER_BAD_TARGET);
-    CHECK(strstr(bytes, "etcd") != NULL);
+    IS(evener_channel_open(driver, TEXT("xds:///service"), NULL, &channel, &why), EVENER_BAD_TARGET);
+    CHECK(strstr(bytes, "xds") != NULL);
     options.struct_size = 8;
     IS(evener_channel_open(driver, TEXT("static:///h:1"), &options, &channel, NULL), EVENER_BAD_SIZE);
     options = options_of();
@@ -262,10 +288,55 @@ static void misuse(void) {
     IS(evener_channel_close(channel), EVENER_OK);
     IS(evener_channel_start(channel, METHOD, 0, &call), EVENER_FAIL);
     CHECK(call.code == 1);
-    evener_address_endpoint endpoint = {TEXT("127.0.0.1:2"), NULL, 0, 1, 0};
+    evener_address_endpoint endpoint = endpoint_of("127.0.0.1:2");
     IS(evener_channel_update_endpoints(channel, &endpoint, 1, &why), EVENER_SHUT_DOWN);
     CHECK(strstr(bytes, "closed") != NULL);
     transport(100);
+    end_channel();
+}
+
+/* What is wrong with a text comes as JSON. */
+static void texts_are_looked_at(void) {
+    static char bytes[8192];
+    evener_text found = {bytes, sizeof bytes, 0};
+    IS(evener_lint(EVENER_LINT_SERVICE_CONFIG, TEXT("{\"retryPolicy\":{\"maxAttempts\":3}}"), &found), EVENER_OK);
+    CHECK(strstr(bytes, "\"place\":\"retryPolicy\"") != NULL && strstr(bytes, "methodConfig") != NULL);
+    IS(evener_lint(EVENER_LINT_TARGET, TEXT("user-service.default.svc.cluster.local:8080"), &found), EVENER_OK);
+    CHECK(strstr(bytes, "kubernetes:///") != NULL);
+    IS(evener_lint(EVENER_LINT_CHANNEL_ARGS, TEXT("{\"grpc.keepalive_time_ms\":10000}"), &found), EVENER_OK);
+    CHECK(strstr(bytes, "too-many-pings") != NULL);
+    IS(evener_lint(EVENER_LINT_CHANNEL_ARGS, TEXT("{"), &found), EVENER_OK);
+    CHECK(strstr(bytes, "not-json") != NULL);
+    IS(evener_lint(EVENER_LINT_DOCUMENT, TEXT("{\"service\":{\"name\":\"a\"}}"), &found), EVENER_OK);
+    IS(evener_lint(0, TEXT("{}"), &found), EVENER_BAD_ARGUMENT);
+    IS(evener_lint(EVENER_LINT_DOCUMENT, NULL, 2, &found), EVENER_NULL_POINTER);
+    IS(evener_lint(EVENER_LINT_DOCUMENT, TEXT("\xff"), &found), EVENER_BAD_UTF8);
+    found.capacity = 1;
+    IS(evener_lint(EVENER_LINT_DOCUMENT, TEXT("{}"), &found), EVENER_TOO_SMALL);
+}
+
+/* The transport learns what health it is to ask for, and of every other config. */
+static void health_is_told(void) {
+    static const char config[] = "{\"healthCheckConfig\":{\"serviceName\":\"user.UserService\"}}";
+    evener_channel_options options = options_of();
+    char bytes[64] = "";
+    evener_text service = {bytes, sizeof bytes, 0};
+    evener_event event;
+    evener_status status;
+    int told = 0;
+    open_channel("static:///127.0.0.1:1", &options);
+    IS(evener_channel_health_service(channel, &service), EVENER_NONE);
+    IS(evener_channel_set_service_config(channel, config, sizeof config - 1, NULL), EVENER_OK);
+    IS(evener_channel_health_service(channel, &service), EVENER_OK);
+    CHECK(strcmp(bytes, "user.UserService") == 0);
+    while ((status = evener_driver_next(driver, 100, &event)) == EVENER_OK)
+        if (event.token == token && event.kind == EVENER_EVENT_SERVICE_CONFIG)
+            told += event.text_len == sizeof config - 1 && memcmp(event.text, config, event.text_len) == 0;
+    CHECK(status == EVENER_TIMEOUT && told == 1);
+    IS(evener_channel_health_service(NULL, &service), EVENER_NULL_POINTER);
+    IS(evener_channel_health_service(channel, NULL), EVENER_NULL_POINTER);
+    service.capacity = 2;
+    IS(evener_channel_health_service(channel, &service), EVENER_TOO_SMALL);
     end_channel();
 }
 
@@ -329,6 +400,8 @@ int main(void) {
     the_list_is_replaced();
     methods_are_configured();
     texts_fit_or_say_how_long_they_are();
+    texts_are_looked_at();
+    health_is_told();
     misuse();
     calls_of_another_channel();
     one_thread_in_the_driver();

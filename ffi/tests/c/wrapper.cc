@@ -82,7 +82,7 @@ void channel() {
   auto made = evener::Driver::make();
   CHECK(made);
   evener::Driver driver = made.take();
-  CHECK(evener::Channel::open(driver, "consul:///x").message().find("consul") != std::string::npos);
+  CHECK(evener::Channel::open(driver, "xds:///x").message().find("xds") != std::string::npos);
 
   auto opened = evener::Channel::open(driver, "static:///127.0.0.1:1");
   CHECK(opened);
