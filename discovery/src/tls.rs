@@ -35,13 +35,33 @@ pub(crate) fn client_config(files: &TlsFiles) -> Result<ClientConfig, String> {
     }
 }
 
-/// What is trusted: the certificates in a file, or the system's.
+/// The configuration of a client that makes no TLS connection: it trusts nobody.
+///
+/// # Errors
+/// None that is known of; rustls has one in the signature.
+#[cfg(feature = "consul")]
+pub(crate) fn no_trust() -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| format!("TLS: {error}"))?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// What is trusted: the certificates in a file, or in all files of a folder, or the system's.
 ///
 /// # Errors
 /// As [`client_config`].
 pub(crate) fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     match ca {
+        Some(folder) if folder.is_dir() => {
+            for entry in folder.read_dir().map_err(|error| unusable(folder, error))?.flatten() {
+                roots.add_parsable_certificates(certificates(&entry.path()).unwrap_or_default());
+            }
+            if roots.is_empty() {
+                return Err(unusable(folder, "none of its files holds a certificate"));
+            }
+        }
         Some(path) => {
             for certificate in certificates(path)? {
                 roots.add(certificate).map_err(|error| unusable(path, error))?;

@@ -14,6 +14,8 @@ pub(super) fn open(target: &str, options: &WatchOptions) -> Result<ConfigOpener,
     match scheme.as_str() {
         #[cfg(feature = "etcd")]
         "etcd" => crate::backend::etcd::config(target, options),
+        #[cfg(feature = "consul")]
+        "consul" => crate::backend::consul::config(target, options),
         #[allow(unreachable_patterns, reason = "where both are in the build")]
         "etcd" | "consul" => Err(SourceError::new(
             ErrorClass::Config,

@@ -2,7 +2,7 @@
 //!
 //! | target | meaning |
 //! |---|---|
-//! | `dns:[//server[:53]/]host[:port]`, `host[:port]` | a name, looked up and looked up again; port 443 unless given |
+//! | `dns:[//server[:53]/]host[:port][?...]`, `host[:port]` | a name, looked up and looked up again; port 443 unless given, see [`DnsTarget`] |
 //! | `10.0.0.1[:port]`, `[::1][:port]` bare or after `dns:` | that address |
 //! | `ipv4:a[:p],b[:p]`, `ipv6:[a][:p],...` | those addresses, each an endpoint; port 443 unless given |
 //! | `unix:path`, `unix:///absolute`, `unix-abstract:name` | a Unix socket |
@@ -24,6 +24,7 @@ mod error;
 pub(crate) mod etcd;
 mod kubernetes;
 mod list;
+mod span;
 mod srv;
 mod uri;
 
@@ -32,10 +33,10 @@ use std::str::FromStr;
 
 pub use consul::{ConsulAgent, ConsulConsistency, ConsulPlace, ConsulTarget};
 pub use custom::CustomTarget;
-pub use dns::DnsTarget;
+pub use dns::{DnsParameters, DnsTarget, Family};
 pub use error::TargetError;
 pub use etcd::{EtcdFormat, EtcdTarget};
-pub use kubernetes::KubernetesTarget;
+pub use kubernetes::{KubernetesPort, KubernetesTarget};
 pub use srv::SrvTarget;
 pub use uri::{RegistryUri, redact};
 
@@ -120,7 +121,7 @@ impl Target {
             "consul" => consul::parse(rest).map(Self::Consul),
             "kubernetes" => kubernetes::parse(rest).map(Self::Kubernetes),
             "dns+srv" => srv::parse(rest).map(Self::Srv),
-            "dns" => dns::parse(&Uri::new(rest)?),
+            "dns" => dns::parse(rest),
             "ipv4" => list::parse_ipv4(&Uri::new(rest)?),
             "ipv6" => list::parse_ipv6(&Uri::new(rest)?),
             "unix" => list::parse_unix(&Uri::new(rest)?),
@@ -188,10 +189,10 @@ impl fmt::Display for Target {
             }
             Self::Addresses(target) => list::write_addresses(f, &target.endpoints),
             Self::Dns(target) => target.fmt(f),
-            Self::Srv(target) => write!(f, "dns+srv:{}", target.uri),
+            Self::Srv(target) => target.fmt(f),
             Self::Etcd(target) => write!(f, "etcd:{}", target.uri),
             Self::Consul(target) => target.fmt(f),
-            Self::Kubernetes(target) => write!(f, "kubernetes:{}", target.uri),
+            Self::Kubernetes(target) => target.fmt(f),
             Self::Custom(target) => write!(f, "{}:{}", target.scheme, target.uri),
         }
     }

@@ -1,0 +1,202 @@
+//! What the watches of several places say, as one story.
+
+use crate::event::{Event, Part, SourceError};
+use crate::model::Endpoint;
+use crate::target::ConsulPlace;
+
+/// What the watch of one place says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Report {
+    /// Its endpoints are others than before.
+    Changed { endpoints: Vec<Endpoint>, index: Option<u64> },
+    /// It was asked, and nothing has changed.
+    Same { index: Option<u64> },
+    /// It cannot be asked.
+    Failed(SourceError),
+    /// Instances were left out.
+    Skipped { count: u64, example: String },
+}
+
+/// Puts together what the places say.
+///
+/// Nothing is told before the first place has answered or failed: a failover's endpoints must not be seen alone just because its
+/// answer was quicker. While any place cannot be asked the whole counts as not fresh, and says why.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    places: Vec<Place>,
+    has_begun: bool,
+    /// After a failure the next change is told with everything that is known.
+    is_torn: bool,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    title: String,
+    endpoints: Option<Vec<Endpoint>>,
+    index: Option<u64>,
+    error: Option<SourceError>,
+}
+
+impl Gather {
+    pub fn new(places: &[ConsulPlace]) -> Self {
+        let place = |place: &ConsulPlace| Place { title: place.title(), ..Place::default() };
+        Self { places: places.iter().map(place).collect(), has_begun: false, is_torn: false }
+    }
+
+    /// Takes a report of the place with this number, and says what it means.
+    pub fn report(&mut self, number: usize, report: Report) -> Vec<Event> {
+        let Some(place) = self.places.get_mut(number) else { return Vec::new() };
+        match report {
+            Report::Skipped { count, example } => return vec![Event::Skipped { count, example }],
+            Report::Failed(error) => {
+                self.is_torn = true;
+                place.error = Some(error.clone());
+                let mut events = self.begin();
+                events.push(Event::Failed(error));
+                events
+            }
+            Report::Same { index } => {
+                (place.index, place.error) = (index, None);
+                match self.failing() {
+                    // What is known of the others is still old.
+                    Some(_) => Vec::new(),
+                    None => vec![Event::Confirmed { revision: self.revision() }],
+                }
+            }
+            Report::Changed { endpoints, index } => {
+                (place.endpoints, place.index, place.error) = (Some(endpoints), index, None);
+                let mut events = if self.has_begun { self.change(number) } else { self.begin() };
+                // The change makes the whole look fresh, which it is not.
+                if !events.is_empty() {
+                    events.extend(self.failing().cloned().map(Event::Failed));
+                }
+                events
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Vec<Event> {
+        if self.has_begun {
+            return Vec::new();
+        }
+        let Some(first) = self.places.iter().position(|place| place.endpoints.is_some()) else {
+            return Vec::new();
+        };
+        if self.places.iter().take(first).any(|place| place.error.is_none()) {
+            return Vec::new();
+        }
+        self.has_begun = true;
+        vec![self.reset()]
+    }
+
+    fn change(&mut self, number: usize) -> Vec<Event> {
+        if std::mem::take(&mut self.is_torn) {
+            return vec![self.reset()];
+        }
+        let changed = self.places.get(number).and_then(part);
+        vec![Event::Apply {
+            changed: changed.into_iter().collect(),
+            removed: Vec::new(),
+            revision: self.revision(),
+        }]
+    }
+
+    fn reset(&self) -> Event {
+        Event::Reset { parts: self.places.iter().filter_map(part).collect(), revision: self.revision() }
+    }
+
+    fn failing(&self) -> Option<&SourceError> {
+        self.places.iter().find_map(|place| place.error.as_ref())
+    }
+
+    /// The index, or each place's.
+    fn revision(&self) -> Option<String> {
+        if let [place] = self.places.as_slice() {
+            return place.index.map(|index| index.to_string());
+        }
+        let one = |place: &Place| place.index.map(|index| format!("{} {index}", place.title));
+        let all: Vec<String> = self.places.iter().filter_map(one).collect();
+        (!all.is_empty()).then(|| all.join(", "))
+    }
+}
+
+fn part(place: &Place) -> Option<Part> {
+    Some(Part { key: place.title.clone(), endpoints: place.endpoints.clone()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ErrorClass;
+
+    fn two() -> Gather {
+        Gather::new(&[ConsulPlace::Own, ConsulPlace::Datacenter("b".to_owned())])
+    }
+
+    fn changed(address: &str, index: u64) -> Report {
+        Report::Changed { endpoints: vec![address.parse().unwrap()], index: Some(index) }
+    }
+
+    fn error() -> SourceError {
+        SourceError::new(ErrorClass::Timeout, "no answer")
+    }
+
+    fn shown(events: &[Event]) -> Vec<String> {
+        let parts = |parts: &[Part]| {
+            let parts: Vec<String> =
+                parts.iter().map(|part| format!("{}={}", part.key, part.endpoints.len())).collect();
+            parts.join(" ")
+        };
+        let one = |event: &Event| match event {
+            Event::Reset { parts: all, revision } => {
+                format!("reset {} @{}", parts(all), revision.clone().unwrap_or_default())
+            }
+            Event::Apply { changed, revision, .. } => {
+                format!("apply {} @{}", parts(changed), revision.clone().unwrap_or_default())
+            }
+            Event::Confirmed { .. } => "confirmed".to_owned(),
+            Event::Failed(error) => format!("failed {error}"),
+            Event::Skipped { count, .. } => format!("skipped {count}"),
+            Event::ServiceConfig(_) => "config".to_owned(),
+        };
+        events.iter().map(one).collect()
+    }
+
+    #[test]
+    fn a_failover_is_not_seen_before_the_first_place_has_spoken() {
+        let mut gather = two();
+        assert!(gather.report(1, changed("10.0.0.2:1", 7)).is_empty());
+        assert!(gather.report(1, Report::Same { index: Some(7) }).len() <= 1);
+        let events = gather.report(0, changed("10.0.0.1:1", 5));
+        assert_eq!(
+            shown(&events),
+            ["reset the agent's datacenter=1 datacenter b=1 @the agent's datacenter 5, datacenter b 7"]
+        );
+        let events = gather.report(1, changed("10.0.0.3:1", 8));
+        assert_eq!(shown(&events), ["apply datacenter b=1 @the agent's datacenter 5, datacenter b 8"]);
+    }
+
+    #[test]
+    fn a_failover_serves_where_the_first_place_cannot_be_asked() {
+        let mut gather = two();
+        assert_eq!(shown(&gather.report(0, Report::Failed(error()))), ["failed no answer"]);
+        let events = gather.report(1, changed("10.0.0.2:1", 7));
+        assert_eq!(shown(&events), ["reset datacenter b=1 @datacenter b 7", "failed no answer"]);
+        let mut gather = two();
+        gather.report(1, changed("10.0.0.2:1", 7));
+        let events = gather.report(0, Report::Failed(error()));
+        assert_eq!(shown(&events), ["reset datacenter b=1 @datacenter b 7", "failed no answer"]);
+    }
+
+    #[test]
+    fn the_whole_is_fresh_only_where_every_place_is() {
+        let mut gather = two();
+        gather.report(0, changed("10.0.0.1:1", 5));
+        gather.report(1, changed("10.0.0.2:1", 7));
+        assert_eq!(shown(&gather.report(1, Report::Failed(error()))), ["failed no answer"]);
+        assert!(gather.report(0, Report::Same { index: Some(6) }).is_empty());
+        let events = gather.report(0, changed("10.0.0.9:1", 9));
+        assert_eq!(shown(&events)[1], "failed no answer");
+        assert_eq!(shown(&gather.report(1, Report::Same { index: Some(7) })), ["confirmed"]);
+    }
+}

@@ -1,0 +1,252 @@
+//! The instances of a service in one place, watched.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::api::{Answer, Api, Question, segment};
+use super::gather::Report;
+use super::poller::{Outcome, Poller};
+use super::subset;
+use crate::event::{ErrorClass, SourceError};
+use crate::model::Endpoint;
+use crate::record::consul::health::{self, Health, Mapping};
+use crate::runtime::Dice;
+use crate::target::{ConsulPlace, ConsulTarget};
+
+/// The watch of one place.
+pub(crate) struct PlaceWatch {
+    api: Arc<Api>,
+    poller: Poller,
+    mapping: Mapping,
+    service: String,
+    title: String,
+    limit: Option<u32>,
+    /// Chooses this process's part where there is a limit.
+    seed: u64,
+    known: Option<Vec<Endpoint>>,
+    /// What was said to have been left out.
+    skipped: Option<(u64, Option<String>)>,
+    /// An empty answer came, and is asked for again before it is believed.
+    is_confirming: bool,
+}
+
+impl PlaceWatch {
+    pub fn new(
+        api: &Arc<Api>,
+        target: &ConsulTarget,
+        number: usize,
+        hint: Arc<Notify>,
+        dice: Dice,
+        seed: u64,
+    ) -> Self {
+        let place = target.places.get(number).cloned().unwrap_or(ConsulPlace::Own);
+        let title = format!("service {} in {}", target.service, place.title());
+        let path = format!("/v1/health/service/{}", segment(&target.service));
+        let poller = Poller::new(Arc::clone(api), target, title.clone(), path, hint, dice);
+        Self {
+            api: Arc::clone(api),
+            poller: poller.at(&place).with("filter", filter(target)),
+            mapping: Mapping::of(target, number),
+            service: target.service.clone(),
+            title,
+            limit: target.limit,
+            seed,
+            known: None,
+            skipped: None,
+            is_confirming: false,
+        }
+    }
+
+    /// Watches, for ever: ends only with an error that asking again cannot help.
+    pub async fn run(mut self, report: impl Fn(Report)) -> SourceError {
+        loop {
+            match self.next().await {
+                Ok(reports) => reports.into_iter().for_each(&report),
+                Err(error) if error.class == ErrorClass::Config => return error,
+                Err(error) => report(Report::Failed(error)),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Vec<Report>, SourceError> {
+        let Outcome { answer, doubt } = self.poller.next().await?;
+        let health = health::decode(&answer.body, &self.mapping);
+        let health = match health {
+            Ok(health) => health,
+            Err(reason) => return Err(self.refuse(ErrorClass::Protocol, &reason)),
+        };
+        if let Err(error) = self.believe(&answer, &health).await {
+            return Err(self.poller.refuse(error));
+        }
+        if let Some(doubt) = doubt {
+            return self.doubted(health, &answer, doubt);
+        }
+        if health.endpoints.is_empty() && self.knows_any() && !self.is_confirming {
+            self.is_confirming = true;
+            self.poller.confirm();
+            return Ok(Vec::new());
+        }
+        self.is_confirming = false;
+        Ok(self.take(health, &answer))
+    }
+
+    fn take(&mut self, health: Health, answer: &Answer) -> Vec<Report> {
+        let mut reports = Vec::new();
+        let left_out = (health.skipped, health.example);
+        if left_out.0 > 0 && self.skipped.as_ref() != Some(&left_out) {
+            let example = left_out.1.clone().unwrap_or_default();
+            reports.push(Report::Skipped { count: left_out.0, example });
+        }
+        self.skipped = Some(left_out);
+        let endpoints = subset::choose(health.endpoints, self.limit, self.seed);
+        let changed = self.known.as_ref() != Some(&endpoints);
+        self.poller.settle(answer, changed);
+        let index = answer.index;
+        if changed {
+            self.known = Some(endpoints.clone());
+            reports.push(Report::Changed { endpoints, index });
+        } else {
+            reports.push(Report::Same { index });
+        }
+        reports
+    }
+
+    /// An answer that is too old serves only whoever knows nothing at all.
+    fn doubted(
+        &mut self,
+        health: Health,
+        answer: &Answer,
+        doubt: SourceError,
+    ) -> Result<Vec<Report>, SourceError> {
+        if self.known.is_some() || health.endpoints.is_empty() {
+            return Err(self.poller.refuse(doubt));
+        }
+        let mut reports = self.take(health, answer);
+        reports.push(Report::Failed(self.poller.refuse(doubt)));
+        Ok(reports)
+    }
+
+    fn knows_any(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| !known.is_empty())
+    }
+
+    /// Whether an answer that lacks something says the truth. Consul leaves out what a token may not read, and says so only
+    /// to a token: whoever has none, or whose token was deleted while the question waited, sees an empty list.
+    async fn believe(&self, answer: &Answer, health: &Health) -> Result<(), SourceError> {
+        let title = &self.title;
+        if health.endpoints.is_empty() && health.skipped > 0 && self.knows_any() {
+            let example = health.example.as_deref().unwrap_or_default();
+            let text =
+                format!("consul: {title}: none of the instances can be understood; one of them: {example}");
+            return Err(SourceError::new(ErrorClass::Protocol, text));
+        }
+        if answer.is_filtered && (health.endpoints.is_empty() || self.lacks_known(health)) {
+            let text = format!(
+                "consul: {title}: instances were left out of the answer, since the ACL token may not read them (it needs service:read and node:read)"
+            );
+            return Err(SourceError::new(ErrorClass::Denied, text));
+        }
+        if health.endpoints.is_empty() && health.skipped == 0 { self.authorized().await } else { Ok(()) }
+    }
+
+    fn lacks_known(&self, health: &Health) -> bool {
+        let there =
+            |endpoint: &Endpoint| health.endpoints.iter().any(|other| other.addresses == endpoint.addresses);
+        self.known.iter().flatten().any(|known| !there(known))
+    }
+
+    /// Whether this service may be read at all.
+    async fn authorized(&self) -> Result<(), SourceError> {
+        let settings = self.api.settings();
+        let mut wanted = vec![json!({"Resource": "service", "Access": "read", "Segment": self.service})];
+        if !self.api.has_token() {
+            // Only whoever has a token is told of nodes that were left out.
+            wanted.push(json!({"Resource": "node", "Access": "read", "Segment": ""}));
+        }
+        let mut question = Question::new(Method::POST, "/v1/internal/acl/authorize".to_owned());
+        question.body = Some(Value::Array(wanted).to_string().into_bytes());
+        question.query.extend(settings.namespace.clone().map(|name| ("ns", name)));
+        question.query.extend(settings.partition.clone().map(|name| ("partition", name)));
+        let answer = self.api.ask(question).await?;
+        match answer.status {
+            // No ACLs; or an agent too old to be asked.
+            401 | 404 | 405 => Ok(()),
+            200 if allows(&answer.body) => Ok(()),
+            200 => {
+                let who = if self.api.has_token() { "the ACL token" } else { "without an ACL token one" };
+                let text = format!(
+                    "consul: {}: the answer is empty, and {who} may not read the service (service:read, node:read): it may well be there",
+                    self.title
+                );
+                Err(SourceError::new(ErrorClass::Denied, text))
+            }
+            _ => Err(answer.refusal(&self.title).error),
+        }
+    }
+
+    fn refuse(&mut self, class: ErrorClass, reason: &str) -> SourceError {
+        let text = format!("consul: {}: {reason}", self.title);
+        self.poller.refuse(SourceError::new(class, text))
+    }
+}
+
+/// Whether everything that was asked for is allowed.
+fn allows(body: &[u8]) -> bool {
+    let Ok(Value::Array(all)) = serde_json::from_slice(body) else { return false };
+    !all.is_empty() && all.iter().all(|one| one.get("Allow").and_then(Value::as_bool) == Some(true))
+}
+
+/// The filter of a target and its tags, in Consul's language. Agents too old to know `filter` ignore it; tags are looked
+/// at again here.
+fn filter(target: &ConsulTarget) -> Option<String> {
+    let tags = target.tags.iter().map(|tag| format!("{} in Service.Tags", quoted(tag)));
+    let own = target.filter.iter().map(|filter| format!("({filter})"));
+    let all: Vec<String> = own.chain(tags).collect();
+    (!all.is_empty()).then(|| all.join(" and "))
+}
+
+/// A string as Go writes it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Target;
+
+    #[test]
+    fn tags_become_a_filter() {
+        for (query, expected) in [
+            ("", None),
+            ("?tag=b&tag=a", Some(r#""a" in Service.Tags and "b" in Service.Tags"#)),
+            ("?filter=x==1&tag=a", Some(r#"(x==1) and "a" in Service.Tags"#)),
+            ("?tag=%22%5C%07", Some(r#""\"\\\u0007" in Service.Tags"#)),
+        ] {
+            let Ok(Target::Consul(target)) = Target::parse(&format!("consul:///s{query}")) else {
+                unreachable!()
+            };
+            assert_eq!(filter(&target).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn only_a_list_of_permissions_allows() {
+        assert!(allows(br#"[{"Allow":true}]"#));
+        for body in [r#"[{"Allow":true},{"Allow":false}]"#, "[]", "{}", "", "[{}]"] {
+            assert!(!allows(body.as_bytes()), "{body}");
+        }
+    }
+}

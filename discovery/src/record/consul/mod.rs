@@ -1,0 +1,6 @@
+//! What Consul writes: the health of a service's instances, keys, and the files that define services.
+
+pub mod definition;
+pub mod duration;
+pub mod health;
+pub mod kv;
