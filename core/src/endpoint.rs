@@ -59,7 +59,7 @@ impl core::fmt::Debug for EndpointId {
 
 /// One entry of an address list, as given to [`Controller::update`](crate::Controller::update).
 ///
-/// The layout is C's (32 bytes, the last four unused), so that a C program's list is read in place.
+/// The layout is C's (32 bytes), so that a C program's list is read in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Endpoint {
@@ -72,12 +72,16 @@ pub struct Endpoint {
     /// Its share under `weighted_round_robin`, relative to the others'. 0 = drain: no picks under any
     /// policy, the connection stays. Where all endpoints of a set have weight 0, all count as 1.
     pub weight: u32,
+    /// Its tier, 0 being the first: calls go to the first tier that has an endpoint which can take them. See
+    /// [`Options::failover_timeout`](crate::Options::failover_timeout) for when a later tier is connected. Under `pick_first`
+    /// it only orders the list.
+    pub priority: u32,
 }
 
 impl Endpoint {
-    /// An endpoint of weight 1 whose `user` is 0.
+    /// An endpoint of weight 1 in the first tier whose `user` is 0.
     pub const fn new(id: EndpointId) -> Self {
-        Self { id, user: 0, weight: 1 }
+        Self { id, user: 0, weight: 1, priority: 0 }
     }
 
     /// The same endpoint with the host's own value.
@@ -89,6 +93,12 @@ impl Endpoint {
     /// The same endpoint with a weight.
     pub const fn with_weight(mut self, weight: u32) -> Self {
         self.weight = weight;
+        self
+    }
+
+    /// The same endpoint in a tier.
+    pub const fn with_priority(mut self, priority: u32) -> Self {
+        self.priority = priority;
         self
     }
 }

@@ -1,6 +1,7 @@
 //! Where everything lies in the shared memory: one slice of words, laid out once from the limits.
 
 use crate::sync::AtomicU32;
+use crate::ticks::TICKS_PER_SECOND;
 
 /// The most endpoints a balancer can hold: slot numbers are `u16`, and the last two are reserved.
 pub const MAX_ENDPOINTS: u32 = 65_534;
@@ -58,12 +59,20 @@ pub struct Options {
     pub drain_timeout: u32,
     /// The most calls in flight on one endpoint; 0 = no limit.
     pub calls_per_endpoint: u32,
+    /// How long a tier of priorities may take to connect before the next one is connected too, in ticks, at most 2³¹ − 1; 0 = not at
+    /// all. A tier whose endpoints have all failed is not waited for.
+    pub failover_timeout: u32,
 }
 
 impl Default for Options {
-    /// Seed 0, 30 s, no limit.
+    /// Seed 0, calls drain for 30 s, no limit, tiers connect for 10 s (gRFC A56).
     fn default() -> Self {
-        Self { seed: 0, drain_timeout: 30 * crate::ticks::TICKS_PER_SECOND, calls_per_endpoint: 0 }
+        Self {
+            seed: 0,
+            drain_timeout: 30 * TICKS_PER_SECOND,
+            calls_per_endpoint: 0,
+            failover_timeout: 10 * TICKS_PER_SECOND,
+        }
     }
 }
 

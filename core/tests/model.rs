@@ -3,8 +3,8 @@
 
 use evener_core::{
     Action, Balancer, Changes, Connectivity, Controller, Counters, Cursor, Endpoint, EndpointId, FailReason,
-    Handle, Health, Limits, Member, Options, Outcome, Pick, Policy, Start, Ticket, UpdateError,
-    sync::AtomicU32, words,
+    Handle, Health, Limits, Member, Options, Outcome, Pick, Policy, Start, TICKS_PER_SECOND, Ticket,
+    UpdateError, sync::AtomicU32, words,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -16,10 +16,13 @@ const IDS: u64 = 9;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Update(Vec<(u64, u32)>),
+    /// Identity, weight, priority.
+    Update(Vec<(u64, u32, u32)>),
     Policy(Policy),
     State(u64, Connectivity),
     Health(u64, Health),
+    /// Time goes by, in ticks.
+    Wait(u32),
     /// One call of poll, or until nothing is left.
     Poll(bool),
     Start,
@@ -30,7 +33,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let id = 0..IDS;
     prop_oneof![
-        4 => prop::collection::vec((id.clone(), 0_u32..4), 0..8).prop_map(Step::Update),
+        4 => prop::collection::vec((id.clone(), 0_u32..4, 0_u32..3), 0..8).prop_map(Step::Update),
         1 => prop_oneof![
             Just(Policy::RoundRobin),
             Just(Policy::PickRandom),
@@ -46,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         ]).prop_map(|(id, state)| Step::State(id, state)),
         2 => (id, prop_oneof![Just(Health::Unknown), Just(Health::Serving), Just(Health::NotServing)])
             .prop_map(|(id, health)| Step::Health(id, health)),
+        2 => prop_oneof![0..4_000_000_u32, Just(300 * TICKS_PER_SECOND)].prop_map(Step::Wait),
         6 => any::<bool>().prop_map(Step::Poll),
         5 => Just(Step::Start),
         4 => any::<usize>().prop_map(Step::Finish),
@@ -71,10 +75,15 @@ proptest! {
 struct Known {
     handle: Handle,
     weight: u32,
+    priority: u32,
     state: Connectivity,
     health: Health,
     /// It failed and was not READY since.
     failed: bool,
+    /// The host was told to connect it, or did, and was not told to disconnect it since.
+    connected: bool,
+    /// The same, and it has not been IDLE since.
+    dialled: bool,
     /// In the list, or draining.
     listed: bool,
     calls: u32,
@@ -87,6 +96,7 @@ struct World {
     balancer: Balancer<Arc<[AtomicU32]>>,
     cursor: Cursor,
     tickets: Vec<(u64, Ticket)>,
+    now: u32,
     endpoints: BTreeMap<u64, Known>,
     policy: Policy,
     updated: bool,
@@ -109,6 +119,8 @@ impl World {
             controller,
             cursor: Cursor::at(0, 1),
             tickets: Vec::new(),
+            // Soon to wrap.
+            now: 0_u32.wrapping_sub(60 * TICKS_PER_SECOND),
             endpoints: BTreeMap::new(),
             policy: Policy::RoundRobin,
             updated: false,
@@ -134,6 +146,7 @@ impl World {
                 self.changed |= known.listed && known.health != *health;
                 known.health = *health;
             }
+            Step::Wait(ticks) => self.now = self.now.wrapping_add(*ticks),
             Step::Poll(false) => drop(self.poll()),
             Step::Poll(true) => while self.poll() {},
             Step::Start => self.start(),
@@ -141,15 +154,15 @@ impl World {
         }
     }
 
-    fn update(&mut self, list: &[(u64, u32)]) {
+    fn update(&mut self, list: &[(u64, u32, u32)]) {
         // The first entry of an identity counts.
-        let mut wanted: BTreeMap<u64, u32> = BTreeMap::new();
-        for &(id, weight) in list {
-            wanted.entry(id).or_insert(weight);
+        let mut wanted: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
+        for &(id, weight, priority) in list {
+            wanted.entry(id).or_insert((weight, priority));
         }
         let new = wanted.keys().filter(|&id| !self.endpoints.contains_key(id)).count() as u32;
         let free = CAPACITY - self.endpoints.len() as u32;
-        let endpoints: Vec<Endpoint> = list.iter().map(|&(id, weight)| endpoint(id, weight)).collect();
+        let endpoints: Vec<Endpoint> = list.iter().map(|&entry| endpoint(entry)).collect();
         let answer = self.controller.update(&endpoints);
         if new > free {
             let Err(UpdateError::Full { needed, free: said }) = answer else {
@@ -173,20 +186,23 @@ impl World {
         assert_eq!(answer, Ok(expected));
         self.changed |= !self.updated || expected.added + expected.removed + expected.returned > 0;
         self.updated = true;
-        for (&id, &weight) in &wanted {
+        for (&id, &(weight, priority)) in &wanted {
             let handle = self.controller.handle(EndpointId::from_raw(id.into())).expect("it was taken in");
             let known = self.endpoints.entry(id).or_insert(Known {
                 handle,
                 weight,
+                priority,
                 state: Connectivity::Idle,
                 health: Health::Unknown,
                 failed: false,
+                connected: false,
+                dialled: false,
                 listed: true,
                 calls: 0,
                 ok: 0,
             });
-            self.changed |= known.weight != weight;
-            known.weight = weight;
+            self.changed |= (known.weight, known.priority) != (weight, priority);
+            (known.weight, known.priority) = (weight, priority);
         }
     }
 
@@ -199,12 +215,18 @@ impl World {
             Connectivity::TransientFailure => true,
             _ => known.failed,
         };
+        match state {
+            Connectivity::Connecting | Connectivity::Ready => (known.connected, known.dialled) = (true, true),
+            Connectivity::Idle => known.dialled = false,
+            _ => {}
+        }
         known.state = state;
     }
 
     /// Calls poll once; false if it had nothing.
     fn poll(&mut self) -> bool {
-        let action = self.controller.poll(0);
+        let action = self.controller.poll(self.now);
+        self.see_who_was_let_go();
         if self.changed {
             self.changed = false;
             self.published += 1;
@@ -223,8 +245,20 @@ impl World {
                 assert!(self.balancer.counters(handle).is_none() && self.balancer.begin(handle, 0).is_err());
             }
             Some(Action::Connect { handle, user }) => {
-                let known = &self.endpoints[&user];
+                let tier = self.serving().map(|(_, known)| known.priority).min();
+                let known = self.endpoints.get_mut(&user).expect("it has a slot");
                 assert!(known.handle == handle && known.listed, "dialled: {known:?}");
+                assert!(tier.is_none_or(|tier| tier >= known.priority), "a tier before it serves: {known:?}");
+                (known.connected, known.dialled) = (true, true);
+            }
+            Some(Action::Disconnect { handle, user }) => {
+                let known = self.endpoints.get_mut(&user).expect("it has a slot");
+                assert!(known.handle == handle && known.listed, "disconnected: {known:?}");
+                assert!(std::mem::take(&mut known.connected), "there was nothing to disconnect: {known:?}");
+            }
+            Some(Action::CancelCalls { handle, user }) => {
+                let known = &self.endpoints[&user];
+                assert!(known.handle == handle && !known.listed, "cancelled: {known:?}");
             }
             Some(Action::RoomAgain) => {
                 assert!(std::mem::take(&mut self.refused), "nobody was refused");
@@ -237,36 +271,53 @@ impl World {
         true
     }
 
+    /// Only behind a tier that serves is anybody let go: it counts as IDLE then, and as never dialled.
+    fn see_who_was_let_go(&mut self) {
+        let serves = self.serving().map(|(_, known)| known.priority).min();
+        for known in self.endpoints.values_mut().filter(|known| known.listed) {
+            let status = self.controller.status(known.handle).expect("it has a slot");
+            if known.state != Connectivity::Idle && status.connectivity == Connectivity::Idle {
+                assert!(serves.is_some_and(|tier| tier < known.priority), "let go: {known:?}");
+                (known.state, known.dialled) = (Connectivity::Idle, false);
+            }
+            // Of a connection that nobody makes, an old failure says nothing.
+            known.failed &= known.dialled || serves.is_none_or(|tier| tier >= known.priority);
+        }
+    }
+
     /// What a table says, straight from the rules.
     fn compose(&self) -> Result<BTreeMap<u64, u32>, Pick> {
         if !self.updated {
             return Err(Pick::Queue);
         }
-        let listed: Vec<(u64, &Known)> =
-            self.endpoints.iter().filter(|(_, known)| known.listed).map(|(&id, known)| (id, known)).collect();
-        if listed.is_empty() {
+        if self.candidates().next().is_none() {
             return Err(Pick::Fail(FailReason::NoEndpoints));
         }
-        let all_zero = listed.iter().all(|(_, known)| known.weight == 0);
-        let weighty: Vec<(u64, &Known)> =
-            listed.into_iter().filter(|(_, known)| all_zero || known.weight > 0).collect();
-        let serving = |known: &&Known| known.health != Health::NotServing;
-        let ready: BTreeMap<u64, u32> = weighty
-            .iter()
-            .filter(|(_, known)| known.state == Connectivity::Ready && serving(known))
-            .map(|&(id, known)| (id, known.weight.max(1)))
-            .collect();
-        if !ready.is_empty() {
-            return Ok(ready);
+        if let Some(tier) = self.serving().map(|(_, known)| known.priority).min() {
+            let first = self.serving().filter(|(_, known)| known.priority == tier);
+            return Ok(first.map(|(id, known)| (id, known.weight.max(1))).collect());
         }
         let hopeful = |known: &Known| {
             !known.failed && matches!(known.state, Connectivity::Idle | Connectivity::Connecting)
         };
-        if weighty.iter().any(|(_, known)| hopeful(known)) {
+        if self.candidates().any(|(_, known)| hopeful(known)) {
             return Err(Pick::Queue);
         }
-        let connected = weighty.iter().any(|(_, known)| known.state == Connectivity::Ready);
+        let connected = self.candidates().any(|(_, known)| known.state == Connectivity::Ready);
         Err(Pick::Fail(if connected { FailReason::NotServing } else { FailReason::AllFailing }))
+    }
+
+    /// In the list, and not draining by its weight.
+    fn candidates(&self) -> impl Iterator<Item = (u64, &Known)> {
+        let listed = || self.endpoints.iter().filter(|(_, known)| known.listed);
+        let all_zero = listed().all(|(_, known)| known.weight == 0);
+        listed().map(|(&id, known)| (id, known)).filter(move |(_, known)| all_zero || known.weight > 0)
+    }
+
+    /// Candidates that could take a call, whatever their priority.
+    fn serving(&self) -> impl Iterator<Item = (u64, &Known)> {
+        let serves = |known: &Known| known.state == Connectivity::Ready && known.health != Health::NotServing;
+        self.candidates().filter(move |(_, known)| serves(known))
     }
 
     fn start(&mut self) {
@@ -378,6 +429,7 @@ impl World {
     }
 }
 
-fn endpoint(id: u64, weight: u32) -> Endpoint {
-    Endpoint::new(EndpointId::from_raw(id.into())).with_user(id).with_weight(weight)
+fn endpoint((id, weight, priority): (u64, u32, u32)) -> Endpoint {
+    let endpoint = Endpoint::new(EndpointId::from_raw(id.into())).with_user(id);
+    endpoint.with_weight(weight).with_priority(priority)
 }

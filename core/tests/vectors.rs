@@ -198,10 +198,11 @@ impl Runner {
 
     fn update(&mut self, endpoints: &[&str]) -> Option<Vec<String>> {
         let parse = |text: &&str| {
-            let (id, weight) = text.split_once(':')?;
+            let (id, rest) = text.split_once(':')?;
+            let (weight, priority) = rest.split_once(':').unwrap_or((rest, "0"));
             let id: u64 = id.parse().ok()?;
             let endpoint = Endpoint::new(EndpointId::from_raw(id.into())).with_user(id);
-            Some(endpoint.with_weight(weight.parse().ok()?))
+            Some(endpoint.with_weight(weight.parse().ok()?).with_priority(priority.parse().ok()?))
         };
         let list: Vec<Endpoint> = endpoints.iter().map(parse).collect::<Option<_>>()?;
         let answer = match self.controller.update(&list) {

@@ -95,7 +95,12 @@ impl Balancer {
         let slots = 2 * capacity;
         let limits = Limits::new(slots).with_schedule(SCHEDULE);
         let seed = seed.unwrap_or_else(fresh_seed);
-        let options = Options { seed, drain_timeout: clock::ticks_of(drain_timeout), calls_per_endpoint };
+        let options = Options {
+            seed,
+            drain_timeout: clock::ticks_of(drain_timeout),
+            calls_per_endpoint,
+            ..Options::default()
+        };
         let mut controller = controller(limits, options)?;
         controller.set_policy(names::policy(policy)?);
         let empty = (0..slots).map(|_| py.None());

@@ -73,10 +73,12 @@ impl RawBalancer {
     }
 
     /// Added, removed, kept, returned; None if there is no room.
-    fn update(&self, endpoints: Vec<(u64, u32)>) -> PyResult<Option<(u32, u32, u32, u32)>> {
+    fn update(&self, endpoints: Vec<(u64, u32, u32)>) -> PyResult<Option<(u32, u32, u32, u32)>> {
         let list: Vec<Endpoint> = endpoints
             .iter()
-            .map(|&(id, weight)| Endpoint::new(endpoint_id(id)).with_user(id).with_weight(weight))
+            .map(|&(id, weight, priority)| {
+                Endpoint::new(endpoint_id(id)).with_user(id).with_weight(weight).with_priority(priority)
+            })
             .collect();
         let mut desk = self.desk();
         let changes = match desk.controller.update(&list) {
@@ -85,7 +87,7 @@ impl RawBalancer {
             #[allow(unreachable_patterns, reason = "the error may grow")]
             Err(error) => return Err(unusable(error)),
         };
-        for (id, _) in endpoints {
+        for (id, _, _) in endpoints {
             desk.handle(id);
         }
         Ok(Some((changes.added, changes.removed, changes.kept, changes.returned)))

@@ -68,8 +68,9 @@ class _Runner:
         self._raw.set_policy(name, shuffle == "shuffle")
 
     def _update(self, *endpoints: str) -> list[str]:
-        pairs = [each.split(":") for each in endpoints]
-        changes = self._raw.update([(int(number), int(weight)) for number, weight in pairs])
+        # ID:WEIGHT[:PRIORITY]
+        entries = [[*map(int, each.split(":")), 0][:3] for each in endpoints]
+        changes = self._raw.update([(number, weight, priority) for number, weight, priority in entries])
         return ["full"] if changes is None else [str(change) for change in changes]
 
     def _state(self, number: str, state: str) -> list[str] | None:

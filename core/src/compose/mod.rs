@@ -1,7 +1,9 @@
 //! From members to a plan: who is picked from, with which weight, or why nobody is. Decided when a table is published,
-//! never by looking around at pick time. One order: eligibility (connectivity, health, drain), then weight, then policy.
+//! never by looking around at pick time. One order: priority, then eligibility (connectivity, health, drain), then weight, then
+//! policy.
 
 pub(crate) mod eligibility;
+pub(crate) mod priority;
 pub(crate) mod weight;
 
 use crate::fixed::gcd;
@@ -41,16 +43,18 @@ pub(crate) struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Selection {
     only: Option<u16>,
+    /// The priority of the endpoints that a policy with many connections picks from.
+    tier: u32,
     weighing: Weighing,
     rule: Rule,
 }
 
 impl Plan {
     /// The plan for these members under a policy's rule. `only` is the one endpoint that a policy with one connection
-    /// has chosen, and `idle` whether it rests.
-    pub(crate) fn of(members: &[Member], rule: Rule, only: Option<u16>, idle: bool) -> Self {
+    /// has chosen, and `idle` whether it rests; `tier` is the first one that has an eligible endpoint.
+    pub(crate) fn of(members: &[Member], rule: Rule, tier: u32, only: Option<u16>, idle: bool) -> Self {
         let weighing = Weighing::of(members);
-        let selection = Selection { only, weighing, rule };
+        let selection = Selection { only, tier, weighing, rule };
         let mut plan = Self {
             connectivity: Connectivity::TransientFailure,
             reason: FailReason::NoEndpoints,
@@ -99,7 +103,10 @@ impl Plan {
 
 impl Selection {
     fn weight(&self, slot: u16, member: &Member) -> Option<u32> {
-        let chosen = self.rule.dials_all || self.only == Some(slot);
+        let chosen = match self.rule.dials_all {
+            true => member.tier_or_deadline == self.tier,
+            false => self.only == Some(slot),
+        };
         if !chosen || !eligibility::is_eligible(member, self.rule.heeds_health) {
             return None;
         }

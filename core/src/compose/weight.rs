@@ -11,6 +11,7 @@ pub(crate) struct Weighing {
 
 impl Weighing {
     /// Whether the whole set has weight 0; connectivity plays no part in it.
+    #[inline(never)] // Every policy asks: once in the bare library is enough.
     pub(crate) fn of(members: &[Member]) -> Self {
         Self { all_zero: !members.iter().any(|member| member.is_live() && member.weight > 0) }
     }

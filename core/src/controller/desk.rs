@@ -2,16 +2,17 @@
 
 use super::Status;
 use crate::compose::Plan;
+use crate::compose::priority::Tiers;
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::handle::{Handle, Stale};
 use crate::layout::{CALL_LIMIT, Layout, Options, SEEDS, STATE};
 use crate::members::diff::{self, Changes, UpdateError};
 use crate::members::list::List;
 use crate::members::{Member, Stage, flag, index, stride_order};
-use crate::policy::pick_first::{self, PickFirst};
+use crate::policy::pick_first::PickFirst;
 use crate::policy::{BuiltSchedule, Policy, Sheet};
 use crate::poll::action::Action;
-use crate::poll::timers;
+use crate::poll::timers::{self, MAX_TIMEOUT};
 use crate::publish::{state_word, table, table::TableWriter};
 use crate::rng::{mix32, mix64};
 use crate::slot::{Slot, attention, gate};
@@ -34,8 +35,10 @@ pub(super) struct Desk {
     pass: u16,
     policy: Policy,
     pick_first: PickFirst,
+    tiers: Tiers,
     seed: u64,
     drain_timeout: u32,
+    failover_timeout: u32,
     next_drain: Option<u32>,
     free: List,
     with_actions: List,
@@ -80,8 +83,10 @@ impl Desk {
             pass: 0,
             policy: Policy::RoundRobin,
             pick_first: PickFirst::START,
+            tiers: Tiers::START,
             seed: options.seed,
             drain_timeout: options.drain_timeout,
+            failover_timeout: options.failover_timeout.min(MAX_TIMEOUT),
             next_drain: None,
             free,
             with_actions: List::EMPTY,
@@ -106,6 +111,9 @@ impl Desk {
         let done = diff::update(room.words, room.layout, room.members, &mut self.free, endpoints, self.pass);
         self.refused |= done.is_err();
         let done = done?;
+        if done.changes.kept + done.changes.returned == 0 {
+            self.tiers = Tiers::START;
+        }
         if done.changed || !self.updated || (done.reordered && !self.policy.rule().dials_all) {
             self.pick_first.begin_again();
             self.dirty = true;
@@ -118,6 +126,7 @@ impl Desk {
         if policy != self.policy {
             self.policy = policy;
             self.pick_first = PickFirst::START;
+            self.tiers = Tiers::START;
             self.dirty = true;
         }
     }
@@ -177,7 +186,12 @@ impl Desk {
     }
 
     pub(super) const fn next_deadline(&self) -> Option<u32> {
-        earlier(self.next_drain, self.pick_first.deadline())
+        earlier(self.next_drain, self.next_dial())
+    }
+
+    /// When another endpoint may have to be dialled. Which of the two it is depends on the policy: the other one is at its start.
+    const fn next_dial(&self) -> Option<u32> {
+        earlier(self.pick_first.deadline(), self.tiers.deadline())
     }
 
     pub(super) const fn connectivity(&self) -> Connectivity {
@@ -193,7 +207,7 @@ impl Desk {
         let expired = self.expire(room, now);
         let dirty = core::mem::take(&mut self.dirty);
         // Dialling the next endpoint changes no table: only what is dirty is published.
-        let dials = dirty || self.pick_first.deadline().is_some_and(|at| reached(now, at));
+        let dials = dirty || self.next_dial().is_some_and(|at| reached(now, at));
         if dials {
             self.dial(room, now);
         }
@@ -237,9 +251,7 @@ impl Desk {
     /// Decides which endpoints the host should connect.
     fn dial(&mut self, room: &mut Room<'_>, now: u32) {
         if self.policy.rule().dials_all {
-            let idle = |m: &&mut Member| m.is_live() && m.connectivity == Connectivity::Idle;
-            room.members.iter_mut().filter(idle).for_each(pick_first::dial);
-            return;
+            return self.tiers.advance(room.members, self.policy.rule(), now, self.failover_timeout);
         }
         let shuffle = match self.policy {
             Policy::PickFirst { shuffle: true } => Some(mix32(self.seed as u32) ^ (self.seed >> 32) as u32),
@@ -252,7 +264,7 @@ impl Desk {
     fn publish(&mut self, room: &mut Room<'_>) {
         let Some(state) = room.words.get(STATE) else { return };
         let (rule, only) = (self.policy.rule(), self.pick_first.selected());
-        let plan = Plan::of(room.members, rule, only, self.pick_first.is_idle());
+        let plan = Plan::of(room.members, rule, self.tiers.current(), only, self.pick_first.is_idle());
         let (policy, updated, built) = (self.policy, self.updated, &mut self.built);
         let (words, layout) = (room.words, room.layout);
         let members = &mut *room.members;

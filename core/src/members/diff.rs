@@ -52,7 +52,7 @@ impl core::error::Error for UpdateError {}
 /// The result of [`update`].
 pub(crate) struct Outcome {
     pub(crate) changes: Changes,
-    /// An endpoint came, left, returned or has another weight.
+    /// An endpoint came, left, returned, or has another weight or priority.
     pub(crate) changed: bool,
     /// Endpoints have other places in the list than before, which only some policies heed.
     pub(crate) reordered: bool,
@@ -91,8 +91,7 @@ fn admit(
             continue;
         }
         member.mark = pass;
-        member.scratch[0] = position as u32;
-        member.scratch[1] = endpoint.weight;
+        member.scratch = [position as u32, endpoint.weight, endpoint.priority];
         if known.is_none() {
             member.id = endpoint.id;
             member.stage = Stage::Fresh;
@@ -132,7 +131,7 @@ fn sweep(
     pass: u16,
 ) -> Outcome {
     let mut changes = Changes::default();
-    let (mut reweighted, mut reordered) = (false, false);
+    let (mut moved, mut reordered) = (false, false);
     for (slot, member) in members.iter_mut().enumerate() {
         if member.mark != pass {
             if member.stage == Stage::Live {
@@ -150,7 +149,7 @@ fn sweep(
                     // Nobody can have a handle of its generation before it is published.
                     gate::open::<gate::Sound>(shared.gate());
                 }
-                *member = Member { weight: member.scratch[1], ..newcomer(member) };
+                *member = newcomer(member);
                 changes.added += 1;
             }
             Stage::Draining | Stage::Closing => {
@@ -163,12 +162,12 @@ fn sweep(
             }
             Stage::Free => continue,
         }
-        reordered |= member.order != member.scratch[0];
-        reweighted |= member.weight != member.scratch[1];
-        member.order = member.scratch[0];
-        member.weight = member.scratch[1];
+        let [order, weight, priority] = member.scratch;
+        reordered |= member.order != order;
+        moved |= member.weight != weight || member.tier_or_deadline != priority;
+        (member.order, member.weight, member.tier_or_deadline) = (order, weight, priority);
     }
-    let changed = reweighted || changes.added + changes.removed + changes.returned > 0;
+    let changed = moved || changes.added + changes.removed + changes.returned > 0;
     Outcome { changes, changed, reordered }
 }
 

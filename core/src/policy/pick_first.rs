@@ -1,5 +1,5 @@
 //! `pick_first`: one connection, to the first endpoint of the list (or of a shuffled one, gRFC A62) that can be
-//! reached.
+//! reached. Priorities order the list: it is shuffled within a tier, and a connection in a late one is kept while it lasts.
 //!
 //! Endpoints are dialled one by one, the next one when the last has failed or has been silent for 250 ms (gRFC A61's
 //! connection attempt delay); the first that is READY is chosen, and the others are let go. When it is lost, the
@@ -84,7 +84,7 @@ impl PickFirst {
         let lost = self.look_at_selected(members);
         let mut reresolve = lost;
         if self.selected == NONE && !self.idle {
-            let ready = Order { members, shuffle }.first(|m| m.connectivity == Connectivity::Ready);
+            let ready = Order { members, shuffle }.after(None, true);
             match ready {
                 Some(slot) => *self = Self { selected: slot, ..Self::START },
                 None => reresolve |= self.dial_on(members, now, shuffle),
@@ -119,7 +119,7 @@ impl PickFirst {
             if last.is_some_and(|member| !member.has(flag::FAILED)) && !silent_for_long {
                 return false;
             }
-            let next = Order { members, shuffle }.after(last.map(|_| self.last_dialled));
+            let next = Order { members, shuffle }.after(last.map(|_| self.last_dialled), false);
             let Some((slot, member)) =
                 next.and_then(|slot| Some((slot, members.get_mut(usize::from(slot))?)))
             else {
@@ -162,19 +162,26 @@ pub(crate) const fn dial(member: &mut Member) {
     }
 }
 
-/// Asks the host to drop the connections of all but one. What they said before counts no more.
+/// Asks the host to drop the connections of all but one.
 fn let_others_go(members: &mut [Member], selected: u16) {
     for (slot, member) in (0_u16..).zip(members) {
-        if slot != selected && member.is_live() && member.has(flag::DIALLED) {
-            // Where the host has not been told to connect yet, there is nothing to undo.
-            let told = !member.has(flag::CONNECT);
-            member.clear(flag::DIALLED | flag::FAILED | flag::CONNECT);
-            member.connectivity = Connectivity::Idle;
-            if told {
-                member.set(flag::DISCONNECT);
-            }
+        if slot != selected && member.is_live() {
+            let_go(member);
         }
     }
+}
+
+/// Asks the host to drop an endpoint's connection. What it said before counts no more.
+pub(crate) const fn let_go(member: &mut Member) {
+    if !member.has(flag::DIALLED | flag::CONNECT) {
+        return;
+    }
+    // Where the host has not been told to connect yet, there is nothing to undo.
+    if !member.has(flag::CONNECT) {
+        member.set(flag::DISCONNECT);
+    }
+    member.clear(flag::DIALLED | flag::FAILED | flag::CONNECT);
+    member.connectivity = Connectivity::Idle;
 }
 
 /// In the list, and not draining by its weight.
@@ -191,18 +198,21 @@ struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    fn first(self, wanted: impl Fn(&Member) -> bool) -> Option<u16> {
-        self.candidates()
-            .filter(|&(_, member)| wanted(member))
-            .min_by_key(|&(slot, _)| self.key(slot))
-            .map(|c| c.0)
-    }
-
-    /// The one that follows `last`, or the first of all.
-    fn after(self, last: Option<u16>) -> Option<u16> {
-        let after = last.map(|slot| self.key(slot));
-        let keys = self.candidates().map(|(slot, _)| (self.key(slot), slot));
-        keys.filter(|(key, _)| after.is_none_or(|after| *key > after)).min().map(|(_, slot)| slot)
+    /// The one that follows `last`, or the first of all; of those that are READY, or of all.
+    #[inline(never)]
+    fn after(self, last: Option<u16>, only_ready: bool) -> Option<u16> {
+        let last = last.and_then(|slot| Some(self.key(slot, self.members.get(usize::from(slot))?)));
+        let mut found = None;
+        for (slot, member) in self.candidates() {
+            if only_ready && member.connectivity != Connectivity::Ready {
+                continue;
+            }
+            let key = self.key(slot, member);
+            if last.is_none_or(|last| key > last) && found.is_none_or(|found| key < found) {
+                found = Some(key);
+            }
+        }
+        Some(found?.2)
     }
 
     /// Endpoints that drain by their weight are not tried.
@@ -211,9 +221,9 @@ impl<'a> Order<'a> {
         (0_u16..).zip(self.members).filter(move |(_, member)| is_candidate(member, weighing))
     }
 
-    fn key(self, slot: u16) -> (u32, u32) {
-        let Some(member) = self.members.get(usize::from(slot)) else { return (u32::MAX, u32::MAX) };
-        let shuffled = self.shuffle.map_or(0, |seed| mix32(member.id.hash32() ^ seed));
-        (shuffled, member.order)
+    /// Tier, place in the list or in the shuffled one, and the slot, should two have the same place there.
+    fn key(self, slot: u16, member: &Member) -> (u32, u32, u16) {
+        let place = self.shuffle.map_or(member.order, |seed| mix32(member.id.hash32() ^ seed));
+        (member.tier_or_deadline, place, slot)
     }
 }

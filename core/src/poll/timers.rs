@@ -3,17 +3,17 @@
 use crate::members::{Member, Stage, flag};
 use crate::ticks::{earlier, reached};
 
-/// The longest time to drain: a deadline further away would be taken for one that has passed.
-const MAX_TIMEOUT: u32 = u32::MAX >> 1;
+/// The longest time to drain or to wait: a deadline further away would be taken for one that has passed.
+pub(crate) const MAX_TIMEOUT: u32 = u32::MAX >> 1;
 
 /// Gives an endpoint that has just begun to drain its deadline, `timeout` ticks from now; 0 is none.
 pub(crate) fn start_drain(member: &mut Member, now: u32, timeout: u32) -> Option<u32> {
     if timeout == 0 {
         return None;
     }
-    member.deadline = now.wrapping_add(timeout.min(MAX_TIMEOUT));
+    member.tier_or_deadline = now.wrapping_add(timeout.min(MAX_TIMEOUT));
     member.set(flag::DRAINS_UNTIL);
-    Some(member.deadline)
+    Some(member.tier_or_deadline)
 }
 
 /// Marks every draining endpoint whose time is over; answers the earliest deadline that is left.
@@ -23,11 +23,11 @@ pub(crate) fn expire_drains(members: &mut [Member], now: u32) -> Option<u32> {
         if member.stage != Stage::Draining || !member.has(flag::DRAINS_UNTIL) {
             continue;
         }
-        if reached(now, member.deadline) {
+        if reached(now, member.tier_or_deadline) {
             member.clear(flag::DRAINS_UNTIL);
             member.set(flag::CANCEL);
         } else {
-            next = earlier(next, Some(member.deadline));
+            next = earlier(next, Some(member.tier_or_deadline));
         }
     }
     next

@@ -140,7 +140,7 @@ mod tests {
             schedule: 0,
             drain_timeout: 0,
             calls_per_endpoint: 0,
-            reserved: 0,
+            failover_timeout: 0,
             seed: 0,
         };
         let (mut shared, mut control) = (ptr::null_mut(), ptr::null_mut());

@@ -20,11 +20,12 @@ pub struct evener_endpoint {
     pub user: u64,
     /// Share of the picks under weighted_round_robin. 0: no picks under any policy, but it stays connected; if all are 0, all count as 1.
     pub weight: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Its tier, 0 being the first: calls go to the first tier that has an endpoint which can take them. A later tier is connected when
+    /// all of the ones before it have failed, or after `evener_limits.failover_timeout`. For pick_first it only orders the list.
+    pub priority: u32,
 }
 
-// The core reads the caller's list where it lies: same fields at the same offsets, with padding where `reserved` is.
+// The core reads the caller's list where it lies: same fields at the same offsets.
 const _: () = {
     assert!(size_of::<evener_endpoint>() == size_of::<Endpoint>());
     assert!(align_of::<evener_endpoint>() == align_of::<Endpoint>());
@@ -32,6 +33,7 @@ const _: () = {
     assert!(size_of::<EndpointId>() == 16);
     assert!(offset_of!(evener_endpoint, user) == offset_of!(Endpoint, user));
     assert!(offset_of!(evener_endpoint, weight) == offset_of!(Endpoint, weight));
+    assert!(offset_of!(evener_endpoint, priority) == offset_of!(Endpoint, priority));
 };
 
 /// What an update changed.
@@ -214,7 +216,7 @@ pub struct evener_endpoint_status {
 /// The list is read during the call only. One thread at a time. An interrupt handler may call it, but is answered `EVENER_BUSY` if
 /// it stopped code inside the controller. Takes time in proportion to the endpoints.
 /// Errors, with nothing changed: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BUSY`, `EVENER_POISONED`,
-/// `EVENER_BAD_ARGUMENT` (a reserved field is not zero), `EVENER_FULL` (more endpoints than fit beside those that drain; an
+/// `EVENER_BAD_ARGUMENT` (`count` is larger than any array), `EVENER_FULL` (more endpoints than fit beside those that drain; an
 /// `EVENER_ACTION_ROOM_AGAIN` follows if draining makes room).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_controller_update(
@@ -227,9 +229,6 @@ pub unsafe extern "C" fn evener_controller_update(
         let out = out!(optional changes);
         let given: &[evener_endpoint] = slice!(endpoints, count);
         inside!(controller, |core| {
-            if given.iter().any(|endpoint| endpoint.reserved != 0) {
-                return Err(EVENER_BAD_ARGUMENT);
-            }
             let list: &[Endpoint] = same_layout!(given);
             let done: Changes = core.update(list).map_err(refusal)?;
             let (added, removed, kept, returned) = (done.added, done.removed, done.kept, done.returned);

@@ -21,8 +21,8 @@ pub struct evener_limits {
     pub drain_timeout: u32,
     /// Calls in flight that one endpoint may have; 0 = no limit.
     pub calls_per_endpoint: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Ticks that a tier of priorities may take to connect before the next one is connected too; 0 = 10 s. At most 2^31 - 1.
+    pub failover_timeout: u32,
     /// Start of everything random. The same seed and the same inputs give the same picks on every platform.
     pub seed: u64,
 }
@@ -39,15 +39,16 @@ pub(super) fn check_ticks(ahead: u32) -> Result<(), evener_status> {
 
 /// The limits and options as the core takes them.
 pub(super) fn parse(limits: &evener_limits) -> Result<(Limits, Options), evener_status> {
-    if limits.reserved != 0 {
-        return Err(EVENER_BAD_ARGUMENT);
-    }
-    check_ticks(limits.drain_timeout)?;
-    let options = Options {
+    check_ticks(limits.drain_timeout | limits.failover_timeout)?;
+    let mut options = Options {
         seed: limits.seed,
         drain_timeout: limits.drain_timeout,
         calls_per_endpoint: limits.calls_per_endpoint,
+        ..Options::default()
     };
+    if limits.failover_timeout != 0 {
+        options.failover_timeout = limits.failover_timeout;
+    }
     let limits = Limits::new(limits.endpoints).with_schedule(limits.schedule);
     Ok((limits, options))
 }

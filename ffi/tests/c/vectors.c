@@ -22,13 +22,18 @@ static bool same(word a, const char *b) {
     return at == a.end && !*b;
 }
 
+/* What comes before a separator, which is taken too; what is left, where there is none. */
+static word until(word *rest, char separator) {
+    word found = {rest->start, rest->start};
+    while (found.end < rest->end && *found.end != separator) found.end++;
+    rest->start = found.end < rest->end ? found.end + 1 : found.end;
+    return found;
+}
+
 /* The next word of a line; empty at its end. */
 static word next(word *line) {
     while (line->start < line->end && *line->start == ' ') line->start++;
-    word found = {line->start, line->start};
-    while (found.end < line->end && *found.end != ' ') found.end++;
-    line->start = found.end;
-    return found;
+    return until(line, ' ');
 }
 
 static bool is_empty(word w) { return w.start == w.end; }
@@ -274,19 +279,18 @@ static void begin_case(run *r) {
 static void do_update(run *r) {
     size_t count = 0;
     for (word entry; !r->failed && !same(entry = next(&r->line), "=");) {
-        word id = entry, weight = entry;
-        uint64_t value[2] = {0, 0};
-        while (id.end > id.start && *id.end != ':') id.end--;
-        weight.start = id.end + 1;
-        if (is_empty(entry) || !number(id, &value[0]) || !number(weight, &value[1])) {
-            fail(r, "not ID:WEIGHT", NULL);
+        uint64_t value[3] = {0, 0, 0}; /* id, weight, priority */
+        unsigned parts = 0;
+        for (word rest = entry; parts < 3 && number(until(&rest, ':'), &value[parts]);) parts++;
+        if (parts < 2) {
+            fail(r, "not ID:WEIGHT[:PRIORITY]", NULL);
             return;
         }
         if (count == r->list_capacity) {
             r->skipped = true;
             return;
         }
-        evener_endpoint endpoint = {{value[0], 0}, value[0], (uint32_t)value[1], 0};
+        evener_endpoint endpoint = {{value[0], 0}, value[0], (uint32_t)value[1], (uint32_t)value[2]};
         r->list[count++] = endpoint;
     }
     evener_changes changes = {0, 0, 0, 0};
