@@ -57,8 +57,8 @@ mod driver;
 mod engine;
 mod event;
 mod failure;
-mod log;
 pub mod lint;
+mod log;
 mod lookup;
 mod options;
 mod output;
@@ -84,4 +84,9 @@ pub use options::{ChannelOptions, OpenError, UpdateError};
 pub use stats::{EndpointStats, state_name};
 
 pub use evener_core::{Connectivity, Health, Outcome, Policy};
-pub use evener_discovery::{Address, Endpoint, NamedLists};
+#[cfg(feature = "runtime")]
+pub use evener_discovery::credentials;
+pub use evener_discovery::pipeline::{PipelineOptions, StalePolicy};
+#[cfg(feature = "runtime")]
+pub use evener_discovery::runtime::{Resolver, ResolverSink, Resolving, Runtime};
+pub use evener_discovery::{Address, Endpoint, NamedLists, SourceError};

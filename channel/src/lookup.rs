@@ -13,6 +13,8 @@ use crate::sync::{Mutex, lock};
 
 /// How often a file is looked at.
 const FILE_REFRESH: Duration = Duration::from_secs(1);
+/// From one answer of the system's resolver to the next question.
+const DNS_REFRESH: Duration = Duration::from_secs(30);
 /// The least refresh interval, so that a zero does not ask without pause.
 const DNS_MIN_REFRESH: Duration = Duration::from_secs(1);
 /// The longest pause after failed DNS lookups, as in gRPC.
@@ -63,7 +65,9 @@ impl Lookup {
     pub(crate) fn schedule(&self, options: &ChannelOptions) -> Schedule {
         match self {
             Self::Dns(_) => Schedule {
-                refresh: Some(options.dns_refresh.clamp(DNS_MIN_REFRESH, clock::LONGEST)),
+                refresh: Some(
+                    options.dns_refresh.unwrap_or(DNS_REFRESH).clamp(DNS_MIN_REFRESH, clock::LONGEST),
+                ),
                 min_interval: options.dns_min_interval.min(clock::LONGEST),
                 jitter_percent: 10,
                 max_backoff: DNS_MAX_BACKOFF,

@@ -1,10 +1,14 @@
 //! What a channel may be told when it is opened, and why that can fail.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use evener_discovery::{Endpoint, NamedLists, TargetError};
+#[cfg(feature = "runtime")]
+use evener_discovery::credentials::Credentials;
+use evener_discovery::pipeline::PipelineOptions;
+use evener_discovery::{Endpoint, NamedLists, SourceError, TargetError};
 
 use crate::config::ConfigError;
 
@@ -15,6 +19,11 @@ pub struct ChannelOptions {
     /// channel. [`Channel::update_endpoints`](crate::Channel::update_endpoints) replaces them.
     pub endpoints: Option<Vec<Endpoint>>,
     /// gRPC's service config, as JSON. Without one the policy is `round_robin`.
+    ///
+    /// Where several are known the first of these is in force: the one of `service_config_source`, the one from DNS if
+    /// `service_config_from_dns` is set, this one (or what
+    /// [`Channel::set_service_config`](crate::Channel::set_service_config) has put in its place), and the one that a
+    /// resolver of the application's own has pushed.
     pub service_config: Option<String>,
     /// The lists that `static:///NAME` may name.
     pub named_lists: Option<NamedLists>,
@@ -24,12 +33,41 @@ pub struct ChannelOptions {
     /// How long calls may go on at an endpoint that was removed, before they are to be cancelled.
     /// 30 s; zero is for ever, and more than 30 minutes count as 30 minutes.
     pub drain_timeout: Duration,
-    /// From one DNS answer to the next lookup: 30 s, varied by 10 %. At least one second, at most 30
-    /// minutes.
-    pub dns_refresh: Duration,
+    /// From one DNS answer to the next lookup, varied by 10 %. `None` is what the records' time to live says (5 s to
+    /// 5 minutes), and 30 s with the system's resolver, which tells none. At least one second, at most 30 minutes.
+    pub dns_refresh: Option<Duration>,
     /// The least time from a DNS answer to a lookup that a failed connection asks for: 5 s. At most 30
     /// minutes.
     pub dns_min_interval: Duration,
+    /// The DNS servers to ask, in this order. Empty asks those of `/etc/resolv.conf`; a server in the target goes before
+    /// both.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Whether the system's resolver (`getaddrinfo`) is asked instead of DNS servers, for names that only it knows
+    /// (nsswitch, mDNS). The environment variable `GRPC_DNS_RESOLVER=native` asks for it as well.
+    pub system_dns: bool,
+    /// Whether a service config is taken from `TXT` records at `_grpc_config.NAME` (gRFC A2). Off: whoever can write
+    /// there can turn this client's traffic. See [`ChannelOptions::service_config`] for what goes first.
+    pub service_config_from_dns: bool,
+    /// A key in a registry whose value is the service config, live: `consul:///config/user-service` or
+    /// `etcd:///config/user-service`. It is read when the channel is first used, and every change is taken over. A value
+    /// that is wrong, or a key that is deleted, is refused with a warning; the one before stays.
+    pub service_config_source: Option<String>,
+    /// How long the first calls wait for the target's first answer before they fail (and the fallback target is used):
+    /// 5 s; zero is for ever. An answer of the registry that waiting cannot mend is not waited for. Calls that wait for
+    /// ready go on waiting.
+    pub initial_timeout: Duration,
+    /// A target to use while the main one has never answered: from when calls would otherwise fail, until the main one
+    /// answers, and never after that.
+    pub fallback_target: Option<String>,
+    /// What of the target's changes is held back, for how long, and how much may leave at once. It does not concern
+    /// lists that are written out, files and the system's resolver.
+    pub pipeline: PipelineOptions,
+    /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
+    /// nothing.
+    pub snapshot_dir: Option<PathBuf>,
+    /// What registries are asked with: the target's, the fallback's and the service config's.
+    #[cfg(feature = "runtime")]
+    pub credentials: Credentials,
     /// Makes the order of picks, shuffles and jitter repeatable. `None` is a random seed.
     pub seed: Option<u64>,
     /// The authority, where the target's own is not wanted.
@@ -44,8 +82,18 @@ impl Default for ChannelOptions {
             named_lists: None,
             static_file: None,
             drain_timeout: Duration::from_secs(30),
-            dns_refresh: Duration::from_secs(30),
+            dns_refresh: None,
             dns_min_interval: Duration::from_secs(5),
+            dns_servers: Vec::new(),
+            system_dns: false,
+            service_config_from_dns: false,
+            service_config_source: None,
+            initial_timeout: Duration::from_secs(5),
+            fallback_target: None,
+            pipeline: PipelineOptions::default(),
+            snapshot_dir: None,
+            #[cfg(feature = "runtime")]
+            credentials: Credentials::default(),
             seed: None,
             default_authority: None,
         }
@@ -62,6 +110,8 @@ pub enum OpenError {
     Config(ConfigError),
     /// The endpoints of the options cannot be taken.
     Endpoints(UpdateError),
+    /// A target is right and cannot be used here: the build has nothing for it, or an option does not fit.
+    Source(SourceError),
     /// The driver was shut down.
     ShutDown,
 }
@@ -72,6 +122,7 @@ impl fmt::Display for OpenError {
             Self::Target(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Endpoints(error) => error.fmt(f),
+            Self::Source(error) => error.fmt(f),
             Self::ShutDown => f.write_str("the driver is shut down"),
         }
     }
@@ -83,6 +134,7 @@ impl std::error::Error for OpenError {
             Self::Target(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Endpoints(error) => Some(error),
+            Self::Source(error) => Some(error),
             Self::ShutDown => None,
         }
     }

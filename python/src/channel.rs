@@ -70,7 +70,7 @@ impl Channel {
             named_lists: lists.map(self::lists).transpose()?,
             static_file: lists_file,
             drain_timeout: seconds("drain_timeout", drain_timeout)?,
-            dns_refresh: seconds("dns_refresh", dns_refresh)?,
+            dns_refresh: Some(seconds("dns_refresh", dns_refresh)?),
             seed,
             default_authority,
             ..ChannelOptions::default()

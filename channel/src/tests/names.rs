@@ -107,7 +107,7 @@ fn a_lost_connection_asks_again_but_not_too_often() {
 fn no_interval_is_too_long_or_too_short_to_reckon_with() {
     for extreme in [Duration::ZERO, Duration::MAX] {
         let options = ChannelOptions {
-            dns_refresh: extreme,
+            dns_refresh: Some(extreme),
             dns_min_interval: extreme,
             drain_timeout: extreme,
             ..ChannelOptions::default()

@@ -75,7 +75,7 @@ pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Re
         options.drain_timeout = Duration::from_millis(given.drain_timeout_ms.into());
     }
     if given.dns_refresh_ms != 0 {
-        options.dns_refresh = Duration::from_millis(given.dns_refresh_ms.into());
+        options.dns_refresh = Some(Duration::from_millis(given.dns_refresh_ms.into()));
     }
     let (list, lists) = lists(given).map_err(|status| (status, "a list is null or misaligned".to_owned()))?;
     if !given.endpoints.is_null() {
