@@ -218,13 +218,20 @@ impl Pipeline {
                         self.debounce.urgent(now);
                     }
                 }
-                (Some(endpoint), None) if self.publisher.find(&identity).is_some() => {
+                (Some(endpoint), None) if self.is_missed(&identity) => {
                     self.stabilizer.hold(identity.clone(), endpoint, now);
                 }
                 _ => {}
             }
             self.compare(&identity);
         }
+    }
+
+    /// Whether anybody would notice that an endpoint is gone: it is published, or it was all there is, and not to publish it
+    /// any more would leave nothing.
+    fn is_missed(&self, identity: &Identity) -> bool {
+        let was_all = self.assembler.is_empty() && self.publisher.counts().total > 0;
+        was_all || self.publisher.find(identity).is_some()
     }
 
     /// Whether an endpoint that takes calls has become one that must not.
