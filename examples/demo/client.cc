@@ -1,6 +1,6 @@
 // The demo's C++ client: a bounded load through one evener channel, reported as it goes.
 //
-//     client CALLS_PER_SECOND WORKERS ENDPOINT...
+//     client CALLS_PER_SECOND WORKERS TARGET
 //
 // Standard input replaces the endpoints, a line at a time: `endpoints 127.0.0.1:5001 127.0.0.1:5002;weight=0`. Its end
 // ends the client. Standard output has one JSON object a line, several a second: what happened since the line before,
@@ -199,23 +199,14 @@ void FollowInput(evener::grpc::Channel& channel) {
   }
 }
 
-std::string StaticTarget(const std::vector<std::string>& endpoints) {
-  std::string target = "static:///";
-  for (const std::string& endpoint : endpoints) {
-    target += (&endpoint == &endpoints.front() ? "" : ",") + endpoint;
-  }
-  return target;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::cerr << "usage: client CALLS_PER_SECOND WORKERS ENDPOINT...\n";
+    std::cerr << "usage: client CALLS_PER_SECOND WORKERS TARGET\n";
     return EXIT_FAILURE;
   }
-  const std::vector<std::string> endpoints(argv + 3, argv + argc);
-  const auto channel = evener::grpc::CreateChannel(StaticTarget(endpoints), grpc::InsecureChannelCredentials());
+  const auto channel = evener::grpc::CreateChannel(argv[3], grpc::InsecureChannelCredentials());
   const auto stub = evener::demo::Demo::NewStub(channel);
   Record record;
   Pace pace(std::atof(argv[1]));

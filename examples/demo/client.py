@@ -1,6 +1,6 @@
 """The demo's Python client: a bounded load through one evener channel, reported as it goes.
 
-    client.py CALLS_PER_SECOND WORKERS ENDPOINT...
+    client.py CALLS_PER_SECOND WORKERS TARGET
 
 Standard input replaces the endpoints, a line at a time: `endpoints 127.0.0.1:5001 127.0.0.1:5002;weight=0`. Its end
 ends the client. Standard output has one JSON object a line, several a second: what happened since the line before, and
@@ -104,10 +104,10 @@ def follow_input(channel: evener.grpc.Channel) -> None:
 
 
 def main() -> None:
-    rate, workers, endpoints = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    rate, workers, target = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     stop = threading.Event()
     record, pace = Record(), Pace(rate)
-    with evener.grpc.insecure_channel("static:///" + ",".join(endpoints)) as channel:
+    with evener.grpc.insecure_channel(target) as channel:
         stub = demo_pb2_grpc.DemoStub(channel)
         load = [threading.Thread(target=work, args=(stub, pace, record, stop)) for _ in range(workers)]
         reporter = threading.Thread(target=report_until, args=(stop, channel, record))

@@ -6,6 +6,7 @@
 //! cargo xtask test --newest-grpc       the C++ channel against the newest gRPC, in a private root
 //! cargo xtask test --list              the names of the steps
 //! cargo xtask servers                  the registries that the tests run against, built
+//! cargo xtask scenarios                real registries and what goes wrong in production, under load
 //! cargo xtask fuzz                     each decoder of outside data under a fuzzer, ten minutes each
 //! cargo xtask bench                    the measured figures, beside their floors and peers
 //! cargo xtask header                   write include/evener.h anew
@@ -20,6 +21,7 @@ mod newest;
 mod packages;
 mod process;
 mod programs;
+mod scenarios;
 mod servers;
 mod step;
 mod steps;
@@ -35,6 +37,7 @@ use workspace::Workspace;
 const USAGE: &str = "usage: cargo xtask demo
        cargo xtask test [--only STEP]... [--newest-grpc] [--list]
        cargo xtask servers
+       cargo xtask scenarios
        cargo xtask fuzz [--seconds N] [TARGET]...
        cargo xtask bench [--quick | --criterion [ARGUMENT]...]
        cargo xtask header";
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
         "test" => suite::Selection::parse(rest).and_then(|selection| suite::run(&workspace, &selection)),
         "demo" => demo::run(&workspace, rest),
         "servers" => servers::run(&workspace, rest),
+        "scenarios" => scenarios::run_alone(&workspace, rest),
+        scenarios::INSIDE => scenarios::play(&workspace, &scenarios::Place::named(rest.first())),
         "fuzz" => fuzz::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
         "header" => steps::header::write(&workspace),

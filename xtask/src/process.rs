@@ -35,7 +35,7 @@ impl Process {
     }
 
     /// The next line, waited for.
-    fn first_line(&mut self) -> Result<String, String> {
+    pub fn next_line(&mut self) -> Result<String, String> {
         self.lines
             .recv_timeout(PATIENCE)
             .map_err(|_| format!("{} said nothing: {:?}", self.name, self.child.try_wait()))
@@ -43,7 +43,7 @@ impl Process {
 
     /// The port a server says it listens on, waited for.
     pub fn listening_port(&mut self) -> Result<String, String> {
-        let line = self.first_line()?;
+        let line = self.next_line()?;
         line.strip_prefix("listening ")
             .map(str::to_string)
             .ok_or_else(|| format!("{} said: {line}", self.name))

@@ -76,6 +76,16 @@ pub fn build(workspace: &Workspace) -> Result<Programs, String> {
     Ok(Programs { python: venv.program("python"), scripts: workspace.file("examples/demo"), stubs, native })
 }
 
+/// What `build` has built before.
+pub fn built(workspace: &Workspace) -> Programs {
+    Programs {
+        python: Venv::at(workspace, python::ENVIRONMENT).program("python"),
+        scripts: workspace.file("examples/demo"),
+        stubs: workspace.target("examples/python"),
+        native: workspace.target("examples/cpp"),
+    }
+}
+
 /// Python's generated stubs, made anew only when the service has changed.
 fn stubs(workspace: &Workspace, venv: &Venv) -> Result<PathBuf, String> {
     let folder = workspace.target_folder("examples/python")?;

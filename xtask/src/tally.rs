@@ -47,6 +47,12 @@ impl Tally {
         })
     }
 
+    /// The closing line of the scenarios: `scenarios: 17 passed, 1 failed in 240 s`.
+    pub fn of_scenarios(text: &str) -> Self {
+        let line = text.lines().find(|line| line.starts_with("scenarios: ")).unwrap_or_default();
+        Self { passed: before(line, " passed"), failed: before(line, " failed"), skipped: 0 }
+    }
+
     /// pytest's closing line: `3 failed, 12 passed, 1 error in 1.20s`, with or without a frame.
     pub fn of_pytest(text: &str) -> Self {
         let closing = |line: &&str| {

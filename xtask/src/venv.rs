@@ -25,6 +25,11 @@ impl Venv {
         Ok(Self { folder })
     }
 
+    /// The environment `name`, which has been made before.
+    pub fn at(workspace: &Workspace, name: &str) -> Self {
+        Self { folder: workspace.target(name) }
+    }
+
     /// `program` of the environment.
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)

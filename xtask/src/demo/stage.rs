@@ -95,9 +95,10 @@ impl Stage {
     /// Starts both clients with these endpoints.
     pub fn start_clients(&mut self, serving: &[usize]) -> Result<(), String> {
         let entries: Vec<String> = serving.iter().map(|&number| self.entry(number, 1)).collect();
+        let target = format!("static:///{}", entries.join(","));
         for language in Language::BOTH {
             let mut command = self.programs.client(language);
-            command.arg(calls_per_second(language).to_string()).arg(WORKERS.to_string()).args(&entries);
+            command.arg(calls_per_second(language).to_string()).arg(WORKERS.to_string()).arg(&target);
             self.clients.push(Process::start(&format!("the {} client", language.name()), command)?);
         }
         Ok(())

@@ -17,7 +17,7 @@ pub const STEP: Step = Step {
 };
 
 /// The environment of tests, demo and examples.
-const ENVIRONMENT: &str = "venv";
+pub const ENVIRONMENT: &str = "venv";
 
 /// Several steps want the wheel; the first of them builds it. One that fails leaves nothing behind to use by mistake.
 static INSTALLED: OnceLock<()> = OnceLock::new();
