@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use crate::model::{Address, Condition, Endpoint, host};
+use crate::model::{Address, AddressError, Condition, Endpoint, host};
 use crate::target::EtcdFormat;
 
 /// Fields of a record that say what the endpoint is like rather than what it is called.
@@ -20,6 +20,8 @@ const ZONE: &str = "zone";
 const REGION: &str = "region";
 /// What the form below `/services/` says about its address, and metadata cannot be called.
 const ADDRESS_FIELDS: [&str; 3] = ["ip", "port", "healthy"];
+/// The port that gRPC takes where a target has none.
+const GRPC_PORT: u16 = 443;
 /// `Op` of a record that says the server is gone; anything else but 0 has no meaning.
 const DELETED: i64 = 1;
 
@@ -58,8 +60,7 @@ fn grpc(record: &Map<String, Value>) -> Result<Option<Endpoint>, String> {
     let Some(Value::String(address)) = field(record, "addr") else {
         return Err("Addr: is no string".to_owned());
     };
-    let address = address.parse().map_err(|error| format!("Addr: {error}"))?;
-    let mut endpoint = Endpoint::new(vec![address]);
+    let mut endpoint = Endpoint::new(vec![grpc_address(address).map_err(|error| format!("Addr: {error}"))?]);
     match field(record, "metadata") {
         None => {}
         Some(Value::Object(fields)) => describe(&mut endpoint, fields),
@@ -68,6 +69,16 @@ fn grpc(record: &Map<String, Value>) -> Result<Option<Endpoint>, String> {
         }
     }
     Ok(Some(endpoint))
+}
+
+/// The port may be missing, as in the documentation of the format: it is gRPC's own then.
+fn grpc_address(text: &str) -> Result<Address, AddressError> {
+    match host::split(text) {
+        Ok((host, None)) if !text.starts_with("unix") => {
+            Ok(Address::from_host(host::parse_host(host)?, GRPC_PORT))
+        }
+        _ => text.parse(),
+    }
 }
 
 fn services(name: &str, record: &Map<String, Value>) -> Result<Endpoint, String> {
@@ -273,7 +284,10 @@ mod tests {
             (r#"{"Op":"add","Addr":"1.2.3.4:80"}"#, "error Op: \"add\" is no number"),
             (r#"{"Addr":5}"#, "error Addr: is no string"),
             (r#"{"Addr":""}"#, "error Addr: host: is missing"),
-            (r#"{"Addr":"1.2.3.4"}"#, "error Addr: port: `1.2.3.4` has none"),
+            (r#"{"Addr":"1.2.3.4","Metadata":"..."}"#, "1.2.3.4:443;meta.metadata=..."),
+            (r#"{"Addr":"::1"}"#, "[::1]:443"),
+            (r#"{"Addr":"unix:/run/a"}"#, "unix:/run/a"),
+            (r#"{"Addr":"a b"}"#, "error Addr: host: `a b` contains ' ', which no name may contain"),
             (r#"{"Op":0,"Addr":"a:1","Metadata":"v1"}"#, "a:1;meta.metadata=v1"),
             (
                 r#"{"Addr":"a:1","Metadata":{"weight":3,"zone":"b","region":"eu","priority":1,"server_name":"x.y","n":{"a":1},"gone":null}}"#,

@@ -55,11 +55,17 @@ impl EtcdFormat {
 }
 
 pub(super) fn parse(rest: &str) -> Result<EtcdTarget, TargetError> {
-    let uri = RegistryUri::parse("etcd", rest)?;
-    uri.refuse_unknown(&PARAMETERS)?;
-    if uri.path.trim_matches('/').is_empty() {
+    let target = parse_any_path(rest)?;
+    if target.uri.path.trim_matches('/').is_empty() {
         return Err(TargetError::new("path", "is empty; it names the service"));
     }
+    Ok(target)
+}
+
+/// As [`parse`], where the path may be empty: a registration knows the service's name itself.
+pub(crate) fn parse_any_path(rest: &str) -> Result<EtcdTarget, TargetError> {
+    let uri = RegistryUri::parse("etcd", rest)?;
+    uri.refuse_unknown(&PARAMETERS)?;
     let servers = servers(&uri.authority)?;
     let format = uri.parameter("format").map(parse_format).transpose()?;
     let tls = uri.parameter("tls").map(parse_switch).transpose()?;

@@ -95,6 +95,13 @@ impl Connector {
         self.members.get(self.current).map_or("", |member| member.url.as_str())
     }
 
+    /// Host and port of the member that is asked now.
+    pub fn server(&self) -> Option<(String, u16)> {
+        let url = &self.members.get(self.current)?.url;
+        let (host, port) = url.rsplit_once("//")?.1.rsplit_once(':')?;
+        Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
+    }
+
     /// Turns to the member that never failed, or has not for the longest time.
     pub fn rotate(&mut self, now: Instant) {
         if let Some(member) = self.members.get_mut(self.current) {

@@ -22,6 +22,10 @@ pub(crate) enum Kind {
     NoLeader,
     /// What was asked for is no longer kept: read everything again.
     Compacted,
+    /// The lease has expired or was revoked.
+    NoLease,
+    /// The key belongs to somebody else.
+    Held,
     /// The connection failed or was lost.
     Unreachable,
     /// No answer in time.
@@ -43,7 +47,7 @@ pub(crate) struct Failure {
 
 /// What etcd's messages contain, whatever the status code: a watch that is cancelled has no code, and gateways
 /// change codes. First match counts.
-const MESSAGES: [(&str, Kind); 15] = [
+const MESSAGES: [(&str, Kind); 16] = [
     ("invalid auth token", Kind::Token),
     ("revision of auth store is old", Kind::Token),
     ("authentication is not enabled", Kind::NoUsers),
@@ -55,6 +59,7 @@ const MESSAGES: [(&str, Kind); 15] = [
     ("leader changed", Kind::NoLeader),
     ("required revision has been compacted", Kind::Compacted),
     ("required revision is a future revision", Kind::Compacted),
+    ("lease not found", Kind::NoLease),
     ("too many requests", Kind::RateLimited),
     ("request timed out", Kind::Timeout),
     ("message length too large", Kind::Protocol),
@@ -88,7 +93,8 @@ impl Failure {
             Kind::Denied => (ErrorClass::Denied, "; grant the user's role the right to this prefix"),
             Kind::NoUsers | Kind::Config => (ErrorClass::Config, ""),
             Kind::NoLeader | Kind::Unreachable => (ErrorClass::Unreachable, ""),
-            Kind::Compacted => (ErrorClass::Expired, ""),
+            Kind::Compacted | Kind::NoLease => (ErrorClass::Expired, ""),
+            Kind::Held => (ErrorClass::Denied, ""),
             Kind::Timeout => (ErrorClass::Timeout, ""),
             Kind::RateLimited => (ErrorClass::RateLimited, ""),
             Kind::Protocol => (ErrorClass::Protocol, ""),

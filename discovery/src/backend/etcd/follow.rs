@@ -147,11 +147,11 @@ impl<S: Sink> Follower<S> {
         Ok(())
     }
 
-    async fn watch(&mut self, mut session: Session) -> Result<(), Failure> {
+    async fn watch(&mut self, session: Session) -> Result<(), Failure> {
         let readable = self.followed.iter().filter(|followed| followed.is_readable);
         let starts: Vec<(Range, i64)> =
             readable.map(|followed| (followed.range.clone(), followed.seen + 1)).collect();
-        let mut stream = watch::open(&mut session.watch, &starts, &mut self.dice).await?;
+        let mut stream = watch::open(session, &starts, &mut self.dice).await?;
         loop {
             let batch = stream.next(&mut self.connector, &self.sink, &mut self.dice).await?;
             let Some(batch) = batch else { return Ok(()) };
@@ -160,7 +160,7 @@ impl<S: Sink> Follower<S> {
     }
 
     fn take(&mut self, batch: Batch) -> Result<(), Failure> {
-        if self.cluster.is_some_and(|cluster| cluster != batch.cluster) {
+        if batch.cluster.is_some() && batch.cluster != self.cluster {
             return Err(Failure::new(Kind::Compacted, "another cluster answers than before"));
         }
         if batch.is_complete && self.connected.is_none() {

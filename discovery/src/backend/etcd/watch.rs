@@ -3,12 +3,14 @@
 //! Responses are not asked for in fragments, so each holds whole revisions, and all changes of a transaction in one
 //! range come in one of them.
 
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::time::Duration;
 
-use etcd_client::{WatchClient, WatchOptions, WatchResponse, WatchStream};
+use etcd_client::{GetOptions, KvClient, WatchClient, WatchOptions, WatchResponse, WatchStream};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connect::Connector;
+use super::connect::{Connector, Session};
 use super::failure::{Failure, Kind};
 use super::follow::Sink;
 use super::list::Range;
@@ -32,7 +34,8 @@ pub(crate) struct Change {
 
 /// What one response says.
 pub(crate) struct Batch {
-    pub cluster: u64,
+    /// Which cluster says it, if that was heard.
+    pub cluster: Option<u64>,
     /// Which range, by its index in what was asked for; `None`: all.
     pub range: Option<usize>,
     /// Everything in the range up to this revision has been told.
@@ -47,8 +50,14 @@ pub(crate) struct Batch {
 /// A stream with one watch per range.
 pub(crate) struct Stream {
     stream: WatchStream,
-    /// Before which revision the watches begin: a server that is not there yet has lost its data.
+    /// After which revision the watches begin: a server that is not there yet has lost its data.
     known: i64,
+    /// The newest revision that the server was heard to be at.
+    newest: i64,
+    kv: KvClient,
+    key: String,
+    /// A question for the server's revision that is not answered yet.
+    question: Option<Question>,
     /// How many watches stand, of how many.
     standing: usize,
     asked_for: usize,
@@ -58,19 +67,25 @@ pub(crate) struct Stream {
     files: Instant,
 }
 
+type Question = Pin<Box<dyn Future<Output = Result<i64, Failure>> + Send>>;
+
 /// Watches ranges, each from a revision on. They stand when a [`Batch`] says so.
 pub(crate) async fn open(
-    client: &mut WatchClient,
+    session: Session,
     starts: &[(Range, i64)],
     dice: &mut Dice,
 ) -> Result<Stream, Failure> {
-    let opened = timeout(ANSWER, watches(client, starts)).await;
+    let opened = timeout(ANSWER, watches(session.watch, starts)).await;
     let stream = opened.map_err(|_| Failure::timeout("watching", ANSWER))??;
     let known = starts.iter().map(|(_, from)| from - 1).max().unwrap_or(0);
     let now = Instant::now();
     Ok(Stream {
         stream,
         known,
+        newest: 0,
+        kv: session.kv,
+        key: starts.first().map(|(range, _)| range.key.clone()).unwrap_or_default(),
+        question: None,
         standing: 0,
         asked_for: starts.len(),
         is_asked: true,
@@ -79,7 +94,7 @@ pub(crate) async fn open(
     })
 }
 
-async fn watches(client: &mut WatchClient, starts: &[(Range, i64)]) -> Result<WatchStream, Failure> {
+async fn watches(mut client: WatchClient, starts: &[(Range, i64)]) -> Result<WatchStream, Failure> {
     let mut stream: Option<WatchStream> = None;
     for (id, (range, from)) in (1..).zip(starts) {
         let options = options(range, *from).with_watch_id(id);
@@ -112,11 +127,15 @@ impl Stream {
                 answer = self.stream.message() => {
                     let closed = || Failure::new(Kind::Unreachable, "the server closed the stream");
                     let response = answer?.ok_or_else(closed)?;
-                    if let Some(batch) = self.take(&response)? {
-                        if self.standing == self.asked_for {
-                            self.is_asked = false;
-                            self.deadline = Instant::now() + dice.around(IDLE, 10);
-                        }
+                    let batch = self.take(&response)?;
+                    if batch.is_complete {
+                        self.is_heard(dice);
+                    }
+                    return Ok(Some(batch));
+                }
+                revision = answer_to(&mut self.question) => {
+                    self.question = None;
+                    if let Some(batch) = self.stands_at(revision?, dice) {
                         return Ok(Some(batch));
                     }
                 }
@@ -139,14 +158,41 @@ impl Stream {
         self.ask().await
     }
 
-    /// Asks how far it is, which a server that lives answers at once.
+    /// Asks how far it is, which a server that lives answers at once; but (since etcd 3.6) only where something has
+    /// been written since the watches began. Until then it is asked for its revision.
     async fn ask(&mut self) -> Result<(), Failure> {
         self.is_asked = true;
         self.deadline = Instant::now() + ANSWER;
+        if self.newest <= self.known {
+            self.question = Some(Box::pin(revision(self.kv.clone(), self.key.clone())));
+        }
         Ok(self.stream.request_progress().await?)
     }
 
-    fn take(&mut self, response: &WatchResponse) -> Result<Option<Batch>, Failure> {
+    fn is_heard(&mut self, dice: &mut Dice) {
+        self.is_asked = false;
+        self.question = None;
+        self.deadline = Instant::now() + dice.around(IDLE, 10);
+    }
+
+    /// Nothing was written since the watches began, so nothing can be missing. Otherwise the watches will say so.
+    fn stands_at(&mut self, revision: i64, dice: &mut Dice) -> Option<Batch> {
+        self.newest = self.newest.max(revision);
+        if revision > self.known {
+            return None;
+        }
+        self.is_heard(dice);
+        Some(Batch {
+            cluster: None,
+            range: None,
+            seen: 0,
+            changes: Vec::new(),
+            is_complete: true,
+            is_confirmation: true,
+        })
+    }
+
+    fn take(&mut self, response: &WatchResponse) -> Result<Batch, Failure> {
         refuse_end(response)?;
         let header =
             response.header().ok_or_else(|| Failure::new(Kind::Protocol, "a watch without a header"))?;
@@ -169,15 +215,29 @@ impl Stream {
             None if is_progress && response.watch_id() != EVERY_WATCH => header.revision(),
             None => 0,
         };
-        Ok(Some(Batch {
-            cluster: header.cluster_id(),
+        self.newest = self.newest.max(header.revision());
+        Ok(Batch {
+            cluster: Some(header.cluster_id()),
             range,
             seen,
             changes: changes(response),
             is_complete: self.standing == self.asked_for,
             is_confirmation: is_progress,
-        }))
+        })
     }
+}
+
+async fn answer_to(question: &mut Option<Question>) -> Result<i64, Failure> {
+    match question {
+        Some(question) => question.await,
+        None => pending().await,
+    }
+}
+
+/// The newest revision of the cluster.
+async fn revision(mut kv: KvClient, key: String) -> Result<i64, Failure> {
+    let answer = kv.get(key, Some(GetOptions::new().with_count_only())).await?;
+    Ok(answer.header().map_or(0, |header| header.revision()))
 }
 
 /// A watch that ends, with or without a reason, ends the stream.
