@@ -169,6 +169,8 @@ pub enum CheckKind {
     },
     /// A command on the registry's agent: the program and its arguments. Exit code 0 passes, 1 warns.
     Script(Vec<String>),
+    /// What [`Check::extra`] says, in the registry's own words.
+    Other,
 }
 
 #[cfg(test)]

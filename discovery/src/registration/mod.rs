@@ -1,11 +1,16 @@
 //! Servers that register themselves, and stay registered.
 
+#[cfg(feature = "consul")]
+mod consul;
 mod definition;
+#[cfg(feature = "etcd")]
+mod etcd;
 #[cfg(feature = "runtime")]
 mod options;
 #[cfg(feature = "runtime")]
 mod registrar;
 
+pub use crate::record::consul::definition::services as from_consul;
 pub use definition::{Check, CheckKind, MIN_TTL, ServiceDefinition};
 #[cfg(feature = "runtime")]
 pub use options::{Ready, ReadyProbe, RegistrationOptions};

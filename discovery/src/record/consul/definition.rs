@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::duration;
 use crate::json::{self, JsonError, Node};
+use crate::registration::{Check, CheckKind, ServiceDefinition};
 
 mod keys;
 
@@ -83,6 +84,95 @@ pub fn decode(text: &str) -> Result<Definitions, String> {
     let mut reader = Reader { warnings: Vec::new() };
     let services = reader.file(&Node::root(&document)).map_err(|error| error.to_string())?;
     Ok(Definitions { services, warnings: reader.warnings })
+}
+
+/// Reads a file as what can be registered, anywhere: fields that only Consul knows are in `extra`. The second list is the
+/// warnings of [`Definitions`].
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn services(text: &str) -> Result<(Vec<ServiceDefinition>, Vec<String>), String> {
+    let definitions = decode(text)?;
+    let services = definitions.services.into_iter().map(Definition::into_service);
+    Ok((services.collect(), definitions.warnings))
+}
+
+impl Definition {
+    /// The definition as what can be registered anywhere. Without a port it has port 0, which is refused until one is set.
+    pub fn into_service(self) -> ServiceDefinition {
+        let mut service = ServiceDefinition::new(self.name, self.port.unwrap_or(0));
+        let mut rest = self.rest;
+        service.id = self.id;
+        service.host = self.address;
+        service.tags = self.tags;
+        service.metadata = self.metadata;
+        service.weight = self.weight.unwrap_or(1);
+        let warning = rest.remove("Weights").and_then(|weights| weights.get("Warning")?.as_u64());
+        service.warning_weight = warning.and_then(|weight| u32::try_from(weight).ok());
+        service.checks = self.checks.into_iter().map(check).collect();
+        let ttl = service.checks.iter().find_map(|check| match check.kind {
+            CheckKind::Ttl(ttl) => Some(ttl),
+            _ => None,
+        });
+        service.ttl = ttl.unwrap_or(service.ttl);
+        rest.extend(self.token.map(|token| ("Token".to_owned(), Value::from(token))));
+        service.extra = rest.into_iter().collect();
+        service
+    }
+}
+
+/// A check with its known fields in their places. They were read as what they are, so none is lost for being odd.
+fn check(mut fields: Map<String, Value>) -> Check {
+    let mut check = Check::new(kind(&mut fields));
+    let mut text = |key: &str| fields.remove(key).and_then(|value| value.as_str().map(ToOwned::to_owned));
+    check.id = text("CheckID");
+    check.name = text("Name");
+    check.status = text("Status");
+    let mut time = |key: &str| text(key).and_then(|text| duration::decode(&text).ok());
+    check.interval = time("Interval").unwrap_or(check.interval);
+    check.timeout = time("Timeout");
+    check.deregister_after = time("DeregisterCriticalServiceAfter");
+    check.tls_skip_verify = fields.remove("TLSSkipVerify") == Some(Value::Bool(true));
+    let mut count = |key: &str| fields.remove(key).and_then(|count| u32::try_from(count.as_u64()?).ok());
+    check.success_before_passing = count("SuccessBeforePassing");
+    check.failures_before_critical = count("FailuresBeforeCritical");
+    check.extra = fields.into_iter().collect();
+    check
+}
+
+fn kind(fields: &mut Map<String, Value>) -> CheckKind {
+    let mut text = |key: &str| fields.remove(key).and_then(|value| value.as_str().map(ToOwned::to_owned));
+    if let Some(ttl) = text("TTL").and_then(|text| duration::decode(&text).ok()) {
+        return CheckKind::Ttl(ttl);
+    }
+    if let Some(url) = text("HTTP") {
+        let (method, body) = (text("Method"), text("Body"));
+        return CheckKind::Http { url, method, header: headers(fields.remove("Header")), body };
+    }
+    if let Some(address) = text("TCP") {
+        return CheckKind::Tcp(address);
+    }
+    if let Some(target) = text("GRPC") {
+        return CheckKind::Grpc { target, tls: fields.remove("GRPCUseTLS") == Some(Value::Bool(true)) };
+    }
+    // With a container or a shell it is not simply a command.
+    if fields.contains_key("DockerContainerID") || fields.contains_key("Shell") {
+        return CheckKind::Other;
+    }
+    match fields.remove("Args") {
+        Some(args) => CheckKind::Script(texts(Some(args))),
+        None => CheckKind::Other,
+    }
+}
+
+fn headers(value: Option<Value>) -> BTreeMap<String, Vec<String>> {
+    let Some(Value::Object(all)) = value else { return BTreeMap::new() };
+    let values = |value: Value| match value {
+        Value::String(text) => vec![text],
+        several => texts(Some(several)),
+    };
+    all.into_iter().map(|(key, value)| (key, values(value))).collect()
 }
 
 struct Reader {

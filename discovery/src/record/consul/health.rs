@@ -10,7 +10,9 @@ use crate::model::{Address, Condition, Endpoint};
 use crate::target::ConsulTarget;
 
 /// The key of metadata under which a registered server writes its tier.
-pub const PRIORITY_KEY: &str = "priority";
+pub(crate) const PRIORITY_KEY: &str = "priority";
+/// The key of metadata that tells whose registration it is; clients do not see it.
+pub(crate) const OWNER_KEY: &str = "evener-owner";
 /// Consul refuses larger weights.
 const MAX_WEIGHT: i64 = 65_535;
 
@@ -233,7 +235,7 @@ fn metadata(node: &Node, service: Service) -> BTreeMap<String, String> {
     ];
     let named =
         named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.filter(|v| !v.is_empty())?)));
-    let meta = service.meta.unwrap_or_default().into_iter();
+    let meta = service.meta.unwrap_or_default().into_iter().filter(|(key, _)| key != OWNER_KEY);
     meta.map(|(key, value)| (key, value.unwrap_or_default())).chain(named).collect()
 }
 

@@ -1,0 +1,264 @@
+//! Registration with a Consul agent: a service that gives signs of life, and is put there again whenever it is not.
+//!
+//! A service belongs to whoever wrote its owner into its metadata. One that is there before our first write is taken over only
+//! where it has our own address: by a server that was restarted. One that somebody has taken from us is left alone.
+//! Consul knows no weight 0, so a server that drains is in maintenance.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Beat, Finding, Published, Record, Registrar, RegistrationOptions, ServiceDefinition};
+use crate::backend::consul::api::{Answer, Api, Question, segment};
+use crate::backend::consul::environment;
+use crate::backend::consul::settings::Settings;
+use crate::event::{ErrorClass, SourceError};
+use crate::record::consul::agent;
+use crate::runtime::Dice;
+use crate::target::ConsulTarget;
+
+/// What an agent says of the check that stands for maintenance.
+const MAINTENANCE: &str = "_service_maintenance:";
+/// Why we put a service into maintenance: so that maintenance that an operator has switched on is told apart.
+const REASON: &str = "the server drains";
+
+/// One service of one agent.
+pub(super) struct ConsulRegistrar {
+    api: Api,
+    /// Tells our registration from those of others.
+    owner: String,
+    /// The token of the definition, if it has one.
+    token: Option<String>,
+    /// The service that may be there.
+    id: Option<String>,
+    /// What is there, as far as we know.
+    held: Option<Held>,
+    /// Whether it was ever there.
+    was_ours: bool,
+}
+
+struct Held {
+    body: Value,
+    is_draining: bool,
+}
+
+/// Nothing is connected yet.
+///
+/// # Errors
+/// The target is no consul target, or the environment is wrong.
+pub(super) fn registrar(
+    target: &str,
+    definition: &ServiceDefinition,
+    options: &RegistrationOptions,
+) -> Result<ConsulRegistrar, SourceError> {
+    let target = ConsulTarget::parse_agent(target)
+        .map_err(|error| SourceError::new(ErrorClass::Config, error.to_string()))?;
+    let settings = Settings::new(&target, &options.credentials, &environment)?;
+    let mut dice = Dice::new(options.seed);
+    Ok(ConsulRegistrar {
+        api: Api::new(settings),
+        owner: format!("{:016x}{:016x}", dice.roll(), dice.roll()),
+        token: definition.extra.get("Token").and_then(Value::as_str).map(ToOwned::to_owned),
+        id: None,
+        held: None,
+        was_ours: false,
+    })
+}
+
+impl Registrar for ConsulRegistrar {
+    fn registry(&self) -> Option<(String, u16)> {
+        self.api.settings().address()
+    }
+
+    async fn publish(&mut self, record: &Record) -> Result<Published, SourceError> {
+        let body = agent::body(&record.definition, &self.owner);
+        let is_draining = record.weight() == 0;
+        let published = Published { ttl: Some(agent::ttl(&record.definition)) };
+        self.id = Some(record.id().to_owned());
+        let held = self.held.take().filter(|held| held.body == body);
+        let is_done = match held {
+            Some(held) => held.is_draining == is_draining || self.maintain(is_draining).await?,
+            None => false,
+        };
+        if !is_done {
+            self.register(&body, is_draining).await?;
+        }
+        self.held = Some(Held { body, is_draining });
+        Ok(published)
+    }
+
+    async fn beat(&mut self) -> Result<Beat, SourceError> {
+        let Some(held) = &self.held else { return Ok(Beat::Gone) };
+        for check in agent::ttl_checks(&held.body) {
+            let sign = json!({"Status": "passing", "Output": "alive"});
+            let mut question = Question::put(format!("/v1/agent/check/update/{}", segment(&check)));
+            question.body = Some(sign.to_string().into_bytes());
+            let answer = self.ask(question).await?;
+            if is_unknown(&answer) {
+                self.held = None;
+                return Ok(Beat::Gone);
+            }
+            expect(&answer, "sign of life")?;
+        }
+        Ok(Beat::Alive)
+    }
+
+    async fn verify(&mut self, record: &Record) -> Result<Finding, SourceError> {
+        let body = agent::body(&record.definition, &self.owner);
+        let reason = match self.service(record.id()).await? {
+            None => Some("the agent does not know it".to_owned()),
+            Some(service) => match agent::difference(&service, &body) {
+                Some(field) => Some(format!("the agent has another {field}")),
+                None => self.checks_differ(record, &body).await?,
+            },
+        };
+        let Some(reason) = reason else { return Ok(Finding::Intact) };
+        self.held = None;
+        Ok(Finding::Damaged(reason))
+    }
+
+    async fn withdraw(&mut self) -> Result<(), SourceError> {
+        let Some(id) = self.id.clone() else { return Ok(()) };
+        // What somebody else has put in its place is not ours to take away.
+        if let Some(service) = self.service(&id).await?
+            && agent::owner(&service) == Some(self.owner.as_str())
+        {
+            let answer =
+                self.ask(Question::put(format!("/v1/agent/service/deregister/{}", segment(&id)))).await?;
+            if !is_unknown(&answer) {
+                expect(&answer, "deregistration")?;
+            }
+        }
+        (self.id, self.held) = (None, None);
+        Ok(())
+    }
+}
+
+impl ConsulRegistrar {
+    /// Makes sure that nobody else has the id.
+    async fn claim(&self, body: &Value) -> Result<(), SourceError> {
+        let id = self.id.as_deref().unwrap_or_default();
+        let Some(service) = self.service(id).await? else { return Ok(()) };
+        let is_ours = agent::owner(&service) == Some(self.owner.as_str());
+        if is_ours || (!self.was_ours && agent::has_address_of(&service, body)) {
+            return Ok(());
+        }
+        let (address, port) = (&service["Address"], &service["Port"]);
+        let text = format!(
+            "registration: the service id {id} is taken by another server, at {address}:{port}; give this one another id"
+        );
+        Err(SourceError::new(ErrorClass::Denied, text))
+    }
+
+    async fn register(&mut self, body: &Value, is_draining: bool) -> Result<(), SourceError> {
+        self.claim(body).await?;
+        let question =
+            Question::put("/v1/agent/service/register".to_owned()).with("replace-existing-checks", "true");
+        let answer = self.ask(Question { body: Some(body.to_string().into_bytes()), ..question }).await?;
+        expect(&answer, "registration")?;
+        self.was_ours = true;
+        let was_draining = self.maintenance().await?.as_deref() == Some(REASON);
+        if is_draining == was_draining || self.maintain(is_draining).await? {
+            return Ok(());
+        }
+        let id = self.id.as_deref().unwrap_or_default();
+        Err(SourceError::new(ErrorClass::Protocol, format!("consul: the agent has forgotten {id} at once")))
+    }
+
+    /// Puts the service into maintenance, or takes it out. False: the agent does not know the service.
+    async fn maintain(&self, is_draining: bool) -> Result<bool, SourceError> {
+        let id = self.id.as_deref().unwrap_or_default();
+        let question = Question::put(format!("/v1/agent/service/maintenance/{}", segment(id)));
+        let question = question.with("enable", is_draining.to_string()).with("reason", REASON);
+        let answer = self.ask(question).await?;
+        if is_unknown(&answer) {
+            return Ok(false);
+        }
+        expect(&answer, "maintenance").map(|()| true)
+    }
+
+    /// The reason why the service is in maintenance, if it is.
+    async fn maintenance(&self) -> Result<Option<String>, SourceError> {
+        let id = self.id.as_deref().unwrap_or_default();
+        let checks = self.checks(id).await?;
+        let check = checks.get(format!("{MAINTENANCE}{id}"));
+        Ok(check.map(|check| check.get("Notes").and_then(Value::as_str).unwrap_or_default().to_owned()))
+    }
+
+    /// The agent's checks of a service, by their ids.
+    async fn checks(&self, id: &str) -> Result<Value, SourceError> {
+        let filter = format!("ServiceID == {}", json!(id));
+        let answer = self.ask(Question::get("/v1/agent/checks".to_owned()).with("filter", filter)).await?;
+        expect(&answer, "the service's checks")?;
+        let checks = serde_json::from_slice(&answer.body);
+        checks.map_err(|error| {
+            SourceError::new(ErrorClass::Protocol, format!("consul: the agent's checks: {error}"))
+        })
+    }
+
+    /// Why the agent's checks of the service are not those that were registered, if so.
+    async fn checks_differ(&self, record: &Record, body: &Value) -> Result<Option<String>, SourceError> {
+        let checks = self.checks(record.id()).await?;
+        let is_there = |id: &str| checks.get(id).is_some();
+        if let Some(missing) = agent::ttl_checks(body).into_iter().find(|id| !is_there(id)) {
+            return Ok(Some(format!("the agent does not know its check {missing}")));
+        }
+        let in_maintenance = is_there(&format!("{MAINTENANCE}{}", record.id()));
+        // Maintenance that an operator has switched on is not ours to end.
+        Ok((record.weight() == 0 && !in_maintenance).then(|| "its maintenance was ended".to_owned()))
+    }
+
+    async fn service(&self, id: &str) -> Result<Option<Value>, SourceError> {
+        let answer = self.ask(Question::get(format!("/v1/agent/service/{}", segment(id)))).await?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        expect(&answer, "the agent's service")?;
+        let service = serde_json::from_slice(&answer.body);
+        service.map(Some).map_err(|error| {
+            SourceError::new(ErrorClass::Protocol, format!("consul: the agent's service: {error}"))
+        })
+    }
+
+    async fn ask(&self, mut question: Question) -> Result<Answer, SourceError> {
+        let settings = self.api.settings();
+        question.query.extend(settings.namespace.clone().map(|name| ("ns", name)));
+        question.query.extend(settings.partition.clone().map(|name| ("partition", name)));
+        question.token = self.token.clone();
+        // A local agent answers at once or not at all.
+        question.timeout = Some(settings.timeout.min(Duration::from_secs(5)));
+        self.api.ask(question).await
+    }
+}
+
+/// What the agent says where it has lost a service or a check: 404, and 500 from older ones.
+fn is_unknown(answer: &Answer) -> bool {
+    let text = answer.text();
+    answer.status == 404
+        || (answer.status == 500 && (text.contains("associated TTL") || text.contains("Unknown")))
+}
+
+fn expect(answer: &Answer, what: &str) -> Result<(), SourceError> {
+    if answer.is_success() { Ok(()) } else { Err(answer.refusal(what).error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_has_lost_a_check_says_so_in_two_ways() {
+        let answer =
+            |status, text: &str| Answer { status, body: text.as_bytes().to_vec(), ..Answer::default() };
+        for (status, text, expected) in [
+            (404, "Unknown check ID \"a\". Ensure that the check ID is passed, not the check name.", true),
+            (500, "CheckID \"a\" does not have associated TTL", true),
+            (500, "Unknown check \"a\"", true),
+            (500, "rpc error: No cluster leader", false),
+            (403, "Permission denied", false),
+            (200, "", false),
+        ] {
+            assert_eq!(is_unknown(&answer(status, text)), expected, "{status} {text}");
+        }
+    }
+}
