@@ -19,7 +19,7 @@ use crate::target::DnsTarget;
 /// the system's resolver cannot be told.
 pub fn lookup(target: &DnsTarget) -> Result<Vec<Endpoint>, LookupError> {
     let host = &target.host;
-    if let Some(server) = &target.server {
+    if let Some(server) = target.servers.first() {
         let reason = format!("the system's resolver cannot be told to ask {server}; write dns:///{host}");
         return Err(LookupError::new(host, LookupErrorKind::Unsupported, reason));
     }

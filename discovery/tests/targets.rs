@@ -43,8 +43,8 @@ mod arbitrary {
         #[test]
         fn targets_never_panic_and_canonical_ones_stay_themselves(
             text in ".*",
-            scheme in "(dns|ipv4|ipv6|unix|unix-abstract|static|etcd|http)?:?(//)?/?",
-            rest in "[a-z0-9.:;=|%\\[\\]/,@?-]{0,40}",
+            scheme in "(dns|dns\\+srv|ipv4|ipv6|unix|unix-abstract|static|etcd|consul|kubernetes|http)?:?(//)?/?",
+            rest in "[a-z0-9.:;=|%\\[\\]/,@?&_-]{0,40}",
         ) {
             for text in [text, format!("{scheme}{rest}")] {
                 let _ = redact(&text);

@@ -74,7 +74,7 @@ pub fn open(target: &Target, options: &WatchOptions) -> Result<Opener, SourceErr
             format!("static:///{name}: lists have names only within a channel"),
         )),
         Target::Dns(target) if options.dns.system || cfg!(not(feature = "dns")) => {
-            Ok(system::open(target, &options.dns))
+            Ok(system::open(target, &options.dns.with(&target.parameters)))
         }
         Target::Custom(target) => Err(SourceError::new(
             ErrorClass::Config,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::pipeline::PipelineOptions;
+use crate::target::DnsParameters;
 
 /// How a target is watched. Watches of the same target share one connection to its registry exactly where their
 /// options are equal.
@@ -75,5 +76,12 @@ impl Default for DnsOptions {
             language: "rust".to_owned(),
             system: false,
         }
+    }
+}
+
+impl DnsOptions {
+    /// The same with what a target itself says.
+    pub(crate) fn with(&self, parameters: &DnsParameters) -> Self {
+        Self { refresh: parameters.refresh.or(self.refresh), ..self.clone() }
     }
 }

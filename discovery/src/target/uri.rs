@@ -137,7 +137,8 @@ impl std::fmt::Display for RegistryUri {
 
 const USER_RESERVED: &[u8] = b":@/?#";
 
-fn parameters(query: &str) -> Result<Vec<(String, String)>, TargetError> {
+/// The `key=value` pairs of a query, decoded.
+pub(super) fn parameters(query: &str) -> Result<Vec<(String, String)>, TargetError> {
     let given = query.split('&').filter(|parameter| !parameter.is_empty());
     let split = given.map(|parameter| {
         let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
