@@ -3,22 +3,40 @@
 //!
 //! None may panic, whatever it is given. Where what is read can be written again, it must be read back the same.
 
-mod entries;
+mod configs;
 pub mod mutation;
+mod records;
+mod targets;
 
-pub use entries::*;
+pub use configs::*;
+pub use records::*;
+pub use targets::*;
 
 /// A decoder under test.
 pub type Entry = fn(&[u8]);
 
 /// Every decoder, by the name of its corpus.
 pub const TARGETS: &[(&str, Entry)] = &[
+    ("consul_definition", consul_definition),
+    ("consul_duration", consul_duration),
+    ("consul_health", consul_health),
+    ("consul_kv", consul_kv),
     ("endpoint", endpoint),
+    ("endpoint_slice", endpoint_slice),
+    ("etcd_record", etcd_record),
     ("lint", lint),
     ("list_file", list_file),
     ("service_config", service_config),
+    ("slice_watch", slice_watch),
+    ("snapshot", snapshot),
     ("target", target),
+    ("txt", txt),
 ];
+
+/// What comes from outside as text is known to be UTF-8 where the decoders are called.
+fn text(data: &[u8]) -> Option<&str> {
+    std::str::from_utf8(data).ok()
+}
 
 /// The program of a fuzz target: libFuzzer's under cargo-fuzz; otherwise one that replays the files it is given, to look at a finding.
 #[macro_export]

@@ -1,6 +1,6 @@
-//! The decoders.
+//! What an application names: targets, endpoints, lists.
 
-use evener_channel::config::ServiceConfig;
+use crate::text;
 use evener_discovery::{Endpoint, NamedLists, Target};
 
 /// A channel's target. Its canonical form is read as the same target.
@@ -25,32 +25,7 @@ pub fn endpoint(data: &[u8]) {
 pub fn list_file(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let Ok(lists) = NamedLists::parse(text) else { return };
-    for name in lists.names() {
-        for endpoint in lists.get(name).expect("a list that is named") {
-            assert!(!endpoint.addresses.is_empty(), "an endpoint without an address in {text:?}");
-        }
+    for endpoint in lists.names().filter_map(|name| lists.get(name)).flatten() {
+        assert!(!endpoint.addresses.is_empty(), "an endpoint without an address in {text:?}");
     }
-}
-
-/// gRPC's service config. A refusal says where.
-pub fn service_config(data: &[u8]) {
-    let Some(text) = text(data) else { return };
-    match ServiceConfig::parse(text) {
-        Ok(parsed) => {
-            let _ = parsed.config.method("/demo.Greeter/Hello");
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
-    }
-}
-
-/// Whatever a file holds that is to be judged.
-pub fn lint(data: &[u8]) {
-    let Some(text) = text(data) else { return };
-    let findings = evener_channel::lint::document(text);
-    let _ = evener_channel::lint::to_json(&findings);
-}
-
-/// What comes from outside as text is known to be UTF-8 where these functions are called.
-fn text(data: &[u8]) -> Option<&str> {
-    std::str::from_utf8(data).ok()
 }
