@@ -11,7 +11,7 @@ use crate::config::{ConfigError, ServiceConfig, Warning};
 use crate::driver::Driver;
 use crate::engine::Engine;
 use crate::options::{ChannelOptions, OpenError, UpdateError};
-use crate::setup::set_up;
+use crate::setup::set_up_with;
 use crate::stats::EndpointStats;
 
 /// A target's endpoints, balanced. See the crate's documentation for how one is driven.
@@ -61,7 +61,7 @@ impl Channel {
         options: ChannelOptions,
         token: u64,
     ) -> Result<Self, OpenError> {
-        let setup = set_up(target, options)?;
+        let setup = set_up_with(target, options, &|scheme| driver.has_scheme(scheme))?;
         let engine = Arc::new(Engine::new(setup, driver.signal(), Instant::now()));
         if !driver.watch(Arc::clone(&engine), token) {
             return Err(OpenError::ShutDown);
@@ -165,7 +165,10 @@ impl Channel {
         self.inner.engine.update_endpoints(endpoints)
     }
 
-    /// Replaces the service config. Answers what in it is not obeyed.
+    /// Replaces the application's service config. Answers what in it is not obeyed.
+    ///
+    /// It is in force unless another one goes before it: see
+    /// [`ChannelOptions::service_config`](crate::ChannelOptions::service_config).
     ///
     /// # Errors
     /// The config is wrong: the one before stays (gRFC A21).
@@ -188,9 +191,9 @@ impl Channel {
         self.inner.engine.wait_for_state_change(last, deadline)
     }
 
-    /// The target as it was given.
+    /// The target as it was given. Logs, errors and [`Channel::describe`] have it without its secrets.
     pub fn target(&self) -> &str {
-        &self.inner.engine.shared.target
+        &self.inner.engine.shared.given
     }
 
     /// What calls should have as `:authority`, and what certificates should be checked against.

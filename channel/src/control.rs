@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use evener_core::{Connectivity, FailReason, Health, Options};
 use evener_discovery::Endpoint;
 
+use crate::choice::{Candidate, Choice, Origin};
 use crate::clock;
-use crate::config::{ServiceConfig, Warning};
+use crate::config::Warning;
 use crate::describe::Snapshot;
 use crate::event::{Action, Level};
 use crate::failure;
+use crate::live::Live;
 use crate::log::Log;
 use crate::lookup::Answer;
+use crate::news::News;
 use crate::options::UpdateError;
 use crate::output::Output;
 use crate::seating::Seating;
@@ -40,7 +43,9 @@ pub(crate) struct Control {
     room: bool,
     /// A call or the application has used the channel.
     active: bool,
-    config_text: Option<String>,
+    choice: Choice,
+    /// Whether a service config that comes with the endpoints was asked for.
+    config_from_dns: bool,
     /// The config is another one, and the transport is not told yet.
     reconfigured: bool,
     /// Answers may have changed for a reason that no publication shows.
@@ -55,7 +60,9 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(setup: ControlSetup, shared: &Shared, warnings: &[Warning]) -> Self {
+    pub(crate) fn new(setup: ControlSetup, shared: &Shared) -> Self {
+        let sources = setup.sources;
+        let warnings = setup.config.as_ref().map(|candidate| candidate.warnings.clone());
         let mut dice = setup.dice;
         let options = Options {
             seed: dice.roll(),
@@ -64,14 +71,20 @@ impl Control {
         };
         let key = [dice.roll(), dice.roll()];
         let mut control = Self {
-            source: Source::new(setup.lookup, setup.resolution),
-            seating: Seating::new(key, shared.config.load().policy, options),
+            source: Source::new(
+                sources.lookup,
+                setup.resolution,
+                Live::new(sources.live),
+                setup.initial_timeout,
+            ),
+            seating: Seating::new(key, &shared.config.load(), setup.home, options),
             log: Log::default(),
-            pending: setup.list,
+            pending: sources.list,
             refused: false,
             room: false,
             active: false,
-            config_text: setup.config_text,
+            choice: Choice::new(setup.config),
+            config_from_dns: sources.config_from_dns,
             reconfigured: false,
             moved: false,
             pick_again: false,
@@ -83,7 +96,8 @@ impl Control {
         if setup.drain_timeout > clock::LONGEST {
             control.log.note(Level::Warning, "drain timeout cut to 30 minutes".to_owned());
         }
-        control.warn(warnings);
+        control.warn(&warnings.unwrap_or_default());
+        control.warn_if_lost(shared);
         control
     }
 
@@ -92,10 +106,12 @@ impl Control {
         if shared.take_wanted() {
             self.use_it(shared, now);
         }
-        // First: what is connected now is connected as this config wants it.
+        self.hear(shared, now);
+        // Before what is to be done: what is connected now is connected as this config wants it.
         self.tell_config(out);
         self.act(shared, now, out);
         out.extend(self.source.ask(now).map(Output::Resolve));
+        out.extend(self.source.asks().map(Output::Watch));
         self.publish(shared, out);
         self.count_now_and_then(shared, now);
         out.extend(self.log.drain().map(|(level, text)| Output::Event(Action::Log { level, text })));
@@ -115,6 +131,62 @@ impl Control {
         self.source.begin(now);
         if let Some(list) = self.pending.take() {
             self.accept_when_possible(shared, list);
+        }
+    }
+
+    /// What the watches have to say, and what comes of time that has run out.
+    fn hear(&mut self, shared: &Shared, now: Instant) {
+        if shared.is_closed() {
+            return;
+        }
+        let has_list = self.seating.blocks() > 0;
+        let News { list, resolved_config, source_config, moved } =
+            self.source.hear(&shared.target, has_list, now, &mut self.log);
+        if moved {
+            self.moved = true;
+            self.reasons = None;
+        }
+        // The config first: what the list brings is connected as it wants.
+        if let Some(said) = source_config {
+            self.source_said(shared, said);
+        }
+        if let Some(json) = resolved_config {
+            let origin = if self.config_from_dns { Origin::Dns } else { Origin::Resolver };
+            match json {
+                Some(json) => self.offer(shared, origin, &json, &shared.target),
+                None => self.configure(shared, origin, None),
+            }
+        }
+        if let Some(list) = list {
+            self.accept_when_possible(shared, list);
+        }
+    }
+
+    /// What the service config's source says: a config, or why there is none, which costs nothing but itself.
+    fn source_said(&mut self, shared: &Shared, said: Result<String, String>) {
+        let name = self.source.live.config_name().unwrap_or_default().to_owned();
+        match said {
+            Ok(json) => self.offer(shared, Origin::Source, &json, &name),
+            Err(error) => {
+                self.log
+                    .note(Level::Warning, format!("service config of {name}: {error}; the one before stays"));
+                self.choice.set_fault(Some(error));
+            }
+        }
+    }
+
+    /// A service config from outside. One that is wrong is refused, and the one before stays (gRFC A21).
+    fn offer(&mut self, shared: &Shared, origin: Origin, json: &str, name: &str) {
+        match Candidate::parse(json) {
+            Ok(candidate) => {
+                self.choice.set_fault(None);
+                self.configure(shared, origin, Some(candidate));
+            }
+            Err(error) => {
+                let text = format!("service config of {name} refused: {error}; the one before stays");
+                self.log.note(Level::Warning, text);
+                self.choice.set_fault(Some(error.to_string()));
+            }
         }
     }
 
@@ -161,7 +233,8 @@ impl Control {
         if !std::mem::take(&mut self.reconfigured) {
             return;
         }
-        let json = self.config_text.clone().unwrap_or_default();
+        let in_force = self.choice.in_force();
+        let json = in_force.map_or_else(|| "{}".to_owned(), |(_, candidate)| candidate.json.clone());
         out.push(Output::Event(Action::ServiceConfig { json }));
     }
 
@@ -197,6 +270,12 @@ impl Control {
         if let Some(list) = list {
             self.accept_when_possible(shared, list);
         }
+    }
+
+    /// What has become of a watch that was asked for.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn opened(&mut self, opened: crate::live::Opened) {
+        self.source.live.opened(opened);
     }
 
     /// The application's own list. From now on nothing is looked up.
@@ -243,23 +322,28 @@ impl Control {
         list.is_some_and(|list| self.accept(shared, list).is_ok())
     }
 
-    /// A new service config: the policy now, everything else where it is read.
-    pub(crate) fn configure(
-        &mut self,
-        shared: &Shared,
-        config: ServiceConfig,
-        json: &str,
-        warnings: &[Warning],
-    ) {
+    /// What somebody gives as the service config, or that he gives none any more. If another one is in force then: the
+    /// policy now, everything else where it is read.
+    pub(crate) fn configure(&mut self, shared: &Shared, origin: Origin, candidate: Option<Candidate>) {
         if shared.is_closed() {
             return;
         }
-        self.seating.set_policy(config.policy);
-        self.config_text = Some(json.to_owned());
+        let own = origin == Origin::Application;
+        let before = self.choice.in_force().map(|(_, candidate)| candidate.json.clone());
+        self.choice.put(origin, candidate);
+        let after = self.choice.in_force().map(|(_, candidate)| candidate.clone());
+        // What the application says is taken over also where it is the same: it is told so.
+        if before == after.as_ref().map(|candidate| candidate.json.clone()) && !own {
+            return;
+        }
+        let (config, warnings) =
+            after.map_or_else(Default::default, |candidate| (candidate.config, candidate.warnings));
+        self.seating.set_config(&config, &mut self.log);
         self.reconfigured = true;
-        shared.config.store(Arc::new(config));
+        shared.config.store(config);
         self.moved = true;
-        self.warn(warnings);
+        self.warn(&warnings);
+        self.warn_if_lost(shared);
     }
 
     /// What the transport says of a connection. False for an endpoint that is closed or never was.
@@ -292,6 +376,7 @@ impl Control {
         shared.set_closed();
         shared.blocks.retire();
         self.source.stop();
+        self.source.live.close();
         self.pending = None;
         self.refused = false;
         let seated = self.seating.blocks() > 0;
@@ -318,9 +403,9 @@ impl Control {
     }
 
     /// All that `describe` tells of what is behind the mutex.
-    pub(crate) fn snapshot(&mut self, shared: &Shared) -> Snapshot {
+    pub(crate) fn snapshot(&mut self, shared: &Shared, now: Instant) -> Snapshot {
         self.seating.count(shared);
-        Snapshot::of(&self.seating, &self.source, self.config_text.as_deref(), self.refused)
+        Snapshot::of(&self.seating, &self.source, &self.choice, self.refused, now)
     }
 
     /// Why calls fail now. `None` stands for a target that was never resolved.
@@ -333,6 +418,15 @@ impl Control {
         let text = failure::text(&shared.target, reason, &self.source, &self.seating.subchannels);
         self.reasons = Some((reason, text.as_str().into()));
         text
+    }
+
+    /// Nearness is to count, and nobody knows where the client is.
+    fn warn_if_lost(&mut self, shared: &Shared) {
+        if self.seating.is_lost() {
+            let text = "locality_weighted: neither the client's zone nor its region is known, so all endpoints are \
+                        equally near; set EVENER_ZONE or EVENER_REGION, the channel's options, or the policy's own";
+            self.log.note(Level::Warning, format!("{}: {text}", shared.target));
+        }
     }
 
     fn warn(&mut self, warnings: &[Warning]) {

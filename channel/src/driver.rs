@@ -10,12 +10,23 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "runtime")]
+use evener_discovery::runtime::{Resolver as CustomResolver, Runtime};
+#[cfg(feature = "runtime")]
+use evener_discovery::{Endpoint, SourceError};
+
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::output::Output;
+#[cfg(feature = "runtime")]
+use crate::polled::{Polled, PolledScheme};
 use crate::resolver::Resolver;
 use crate::signal::Signal;
 use crate::sync::{Mutex, lock};
+
+/// How long a shutdown waits for the runtime's thread.
+#[cfg(feature = "runtime")]
+const RUNTIME_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Polls the channels opened on it and hands out what their transports are to do.
 ///
@@ -33,8 +44,20 @@ pub struct Driver {
 struct Inner {
     signal: Arc<Signal>,
     resolver: Resolver,
+    #[cfg(feature = "runtime")]
+    discovery: Discovery,
     /// Held while channels are polled, so that events keep their order whoever polls.
     desk: Mutex<Desk>,
+}
+
+/// Discovery's thread, and the resolvers that this driver's host is.
+#[cfg(feature = "runtime")]
+#[derive(Debug)]
+struct Discovery {
+    runtime: Runtime,
+    /// The runtime is this driver's own, and ends with it.
+    is_own: bool,
+    polled: Arc<Polled>,
 }
 
 #[derive(Debug, Default)]
@@ -57,9 +80,14 @@ impl Driver {
     /// # Errors
     /// The system has no descriptors left.
     pub fn new() -> io::Result<Self> {
-        let signal = Arc::new(Signal::new()?);
-        let inner = Inner { signal, resolver: Resolver::new(), desk: Mutex::new(Desk::default()) };
-        Ok(Self { inner: Arc::new(inner) })
+        #[cfg(feature = "runtime")]
+        return Self::over(Runtime::new(), true);
+        #[cfg(not(feature = "runtime"))]
+        {
+            let signal = Arc::new(Signal::new()?);
+            let inner = Inner { signal, resolver: Resolver::new(), desk: Mutex::new(Desk::default()) };
+            Ok(Self { inner: Arc::new(inner) })
+        }
     }
 
     /// The next event, waiting for one until the timeout (`None`: without end). `None` when there was
@@ -114,7 +142,8 @@ impl Driver {
 
     /// Closes every channel, ends the resolver thread and every [`Driver::next`], now and later. Events
     /// that were not fetched are lost. A lookup that the system's resolver is busy with is not waited
-    /// for; its thread ends when that answers.
+    /// for; its thread ends when that answers. A runtime of the driver's own ends as well, and with it what else was
+    /// made with it; that may take 2 s where its thread is held up.
     pub fn shutdown(&self) {
         self.inner.shut_down();
     }
@@ -122,6 +151,17 @@ impl Driver {
     /// Whether [`Driver::shutdown`] was called.
     pub fn is_shut_down(&self) -> bool {
         self.inner.signal.is_shut()
+    }
+
+    /// Whether the application has a resolver for a scheme, in lower case.
+    pub(crate) fn has_scheme(&self, scheme: &str) -> bool {
+        #[cfg(feature = "runtime")]
+        return self.inner.discovery.runtime.has_scheme(scheme);
+        #[cfg(not(feature = "runtime"))]
+        {
+            let _ = scheme;
+            false
+        }
     }
 
     /// What a new channel's engine notifies.
@@ -144,6 +184,73 @@ impl Driver {
     }
 }
 
+#[cfg(feature = "runtime")]
+impl Driver {
+    /// A driver without channels whose live targets are watched by the thread of a runtime that others use as well.
+    /// [`Driver::shutdown`] leaves the runtime as it is.
+    ///
+    /// # Errors
+    /// The system has no descriptors left.
+    pub fn with_runtime(runtime: Runtime) -> io::Result<Self> {
+        Self::over(runtime, false)
+    }
+
+    fn over(runtime: Runtime, is_own: bool) -> io::Result<Self> {
+        let signal = Arc::new(Signal::new()?);
+        let polled = Arc::new(Polled::new(Arc::clone(&signal)));
+        let discovery = Discovery { runtime, is_own, polled };
+        let inner = Inner { signal, resolver: Resolver::new(), discovery, desk: Mutex::new(Desk::default()) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What watches the targets of this driver's channels: also for registrations, configurations and watches of the
+    /// application's own.
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.discovery.runtime
+    }
+
+    /// Has a resolver of the application's own resolve the targets of a scheme. Channels that are opened after this
+    /// may have such targets, those of every driver with the same runtime. A built-in scheme may be taken over.
+    ///
+    /// # Errors
+    /// The scheme is none (a letter, then letters, digits, `+`, `-` and `.`), or the driver was inherited by a fork.
+    pub fn register_scheme(
+        &self,
+        scheme: &str,
+        resolver: Arc<dyn CustomResolver>,
+    ) -> Result<(), SourceError> {
+        self.runtime().register_scheme(scheme, resolver)
+    }
+
+    /// As [`Driver::register_scheme`], for a host that is asked by events of this driver instead of being called:
+    /// [`Action::ResolveStart`](crate::Action::ResolveStart), `ResolveNow`, `ResolveStop`.
+    ///
+    /// # Errors
+    /// As [`Driver::register_scheme`].
+    pub fn register_polled_scheme(&self, scheme: &str) -> Result<(), SourceError> {
+        let polled = Arc::downgrade(&self.inner.discovery.polled);
+        self.runtime().register_scheme(scheme, Arc::new(PolledScheme(polled)))
+    }
+
+    /// Says all the endpoints that there are behind a target of a polled scheme, as of now. `resolver` is the number of
+    /// its [`Action::ResolveStart`](crate::Action::ResolveStart). False once it was stopped: it is dropped then.
+    pub fn resolver_push(&self, resolver: u64, endpoints: Vec<Endpoint>) -> bool {
+        self.inner.discovery.polled.push(resolver, endpoints)
+    }
+
+    /// Says that these endpoints cannot be found out now, and why. What was pushed before stays in use. Answers as
+    /// [`Driver::resolver_push`].
+    pub fn resolver_fail(&self, resolver: u64, message: &str) -> bool {
+        self.inner.discovery.polled.fail(resolver, message)
+    }
+
+    /// Says the service config (gRPC's JSON) that goes with these endpoints, or `None` for none any more. Said before
+    /// the endpoints it is in force when they come. Answers as [`Driver::resolver_push`].
+    pub fn resolver_service_config(&self, resolver: u64, json: Option<String>) -> bool {
+        self.inner.discovery.polled.service_config(resolver, json)
+    }
+}
+
 impl Inner {
     /// The next event; channels are polled only when none waits.
     fn next(&self, now: Instant) -> Option<Event> {
@@ -153,9 +260,35 @@ impl Inner {
         let mut desk = lock(&self.desk);
         if desk.events.is_empty() {
             self.signal.clear();
-            desk.poll(now, &self.resolver);
+            #[cfg(feature = "runtime")]
+            desk.events
+                .extend(self.discovery.polled.take().into_iter().map(|action| Event { channel: 0, action }));
+            self.poll(&mut desk, now);
         }
         desk.events.pop_front()
+    }
+
+    /// Polls every channel that was notified or whose time has come.
+    fn poll(&self, desk: &mut Desk, now: Instant) {
+        let Desk { channels, events, outputs } = desk;
+        channels.retain_mut(|watched| {
+            let due = watched.deadline.is_some_and(|deadline| deadline <= now);
+            if !(watched.engine.take_dirty() || due) {
+                return true;
+            }
+            watched.deadline = watched.engine.poll(now, outputs);
+            for output in outputs.drain(..) {
+                match output {
+                    Output::Event(action) => events.push_back(Event { channel: watched.token, action }),
+                    Output::Resolve(lookup) => self.resolver.submit(&watched.engine, lookup),
+                    #[cfg(feature = "runtime")]
+                    Output::Watch(ask) => crate::live::open(ask, &watched.engine, &self.discovery.runtime),
+                    #[cfg(not(feature = "runtime"))]
+                    Output::Watch(ask) => match ask {},
+                }
+            }
+            !watched.engine.is_finished()
+        });
     }
 
     fn waiting(&self) -> Option<Event> {
@@ -183,33 +316,16 @@ impl Inner {
         for watched in &channels {
             watched.engine.close();
         }
+        #[cfg(feature = "runtime")]
+        if self.discovery.is_own {
+            self.discovery.runtime.shutdown(RUNTIME_DEADLINE);
+        }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shut_down();
-    }
-}
-
-impl Desk {
-    /// Polls every channel that was notified or whose time has come.
-    fn poll(&mut self, now: Instant, resolver: &Resolver) {
-        let Self { channels, events, outputs } = self;
-        channels.retain_mut(|watched| {
-            let due = watched.deadline.is_some_and(|deadline| deadline <= now);
-            if !(watched.engine.take_dirty() || due) {
-                return true;
-            }
-            watched.deadline = watched.engine.poll(now, outputs);
-            for output in outputs.drain(..) {
-                match output {
-                    Output::Event(action) => events.push_back(Event { channel: watched.token, action }),
-                    Output::Resolve(lookup) => resolver.submit(&watched.engine, lookup),
-                }
-            }
-            !watched.engine.is_finished()
-        });
     }
 }
 

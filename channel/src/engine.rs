@@ -17,7 +17,8 @@ use std::time::Instant;
 use evener_core::{Connectivity, FailReason, Health};
 use evener_discovery::Endpoint;
 
-use crate::config::{ConfigError, Parsed, ServiceConfig, Warning};
+use crate::choice::{Candidate, Origin};
+use crate::config::{ConfigError, Warning};
 use crate::control::Control;
 use crate::lookup::Answer;
 use crate::options::UpdateError;
@@ -38,10 +39,11 @@ pub(crate) struct Engine {
 impl Engine {
     /// An engine that does nothing until a call or [`Engine::state`] wakes it.
     pub(crate) fn new(mut setup: Setup, signal: Arc<Signal>, now: Instant) -> Self {
-        let Parsed { config, warnings } = setup.config;
+        let config = setup.control.config.as_ref().map(|candidate| Arc::clone(&candidate.config));
+        let config = config.unwrap_or_default();
         let seed = setup.control.dice.roll();
         let shared = Shared::new(setup.target, setup.authority, config, seed, signal, now);
-        let control = Control::new(setup.control, &shared, &warnings);
+        let control = Control::new(setup.control, &shared);
         Self { shared, control: Mutex::new(control) }
     }
 
@@ -67,6 +69,13 @@ impl Engine {
         self.shared.notify();
     }
 
+    /// What has become of a watch that was asked for.
+    #[cfg(feature = "runtime")]
+    pub(crate) fn opened(&self, opened: crate::live::Opened) {
+        lock(&self.control).opened(opened);
+        self.shared.notify();
+    }
+
     pub(crate) fn update_endpoints(&self, list: Vec<Endpoint>) -> Result<(), UpdateError> {
         let result = lock(&self.control).replace(&self.shared, list);
         self.shared.notify();
@@ -74,9 +83,9 @@ impl Engine {
     }
 
     pub(crate) fn set_service_config(&self, json: &str) -> Result<Vec<Warning>, ConfigError> {
-        let parsed = ServiceConfig::parse(json)?;
-        let warnings = parsed.warnings;
-        lock(&self.control).configure(&self.shared, parsed.config, json, &warnings);
+        let candidate = Candidate::parse(json)?;
+        let warnings = candidate.warnings.clone();
+        lock(&self.control).configure(&self.shared, Origin::Application, Some(candidate));
         self.shared.notify();
         Ok(warnings)
     }
@@ -131,8 +140,8 @@ impl Engine {
 
     pub(crate) fn describe(&self, now: Instant) -> serde_json::Value {
         // The lock is given up before the text is made.
-        let snapshot = lock(&self.control).snapshot(&self.shared);
-        snapshot.describe(&self.shared, now)
+        let snapshot = lock(&self.control).snapshot(&self.shared, now);
+        snapshot.describe(&self.shared)
     }
 
     pub(crate) fn stats(&self) -> Vec<EndpointStats> {

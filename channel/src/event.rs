@@ -5,7 +5,7 @@ use evener_core::Connectivity;
 /// Something for the transport of one channel to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The token given to [`Channel::open`](crate::Channel::open).
+    /// The token given to [`Channel::open`](crate::Channel::open); 0 for what is about no channel but a resolver.
     pub channel: u64,
     /// What to do.
     pub action: Action,
@@ -52,6 +52,26 @@ pub enum Action {
     ServiceConfig {
         /// The config as it was given.
         json: String,
+    },
+    /// Begin to resolve a target of a scheme that was registered with
+    /// [`Driver::register_polled_scheme`](crate::Driver::register_polled_scheme). Say what is known with
+    /// [`Driver::resolver_push`](crate::Driver::resolver_push) and its siblings, now and at any time until
+    /// [`Action::ResolveStop`]. Channels with the same target and options share it.
+    ResolveStart {
+        /// Which one: a number that never comes again.
+        resolver: u64,
+        /// The target in its canonical form.
+        target: String,
+    },
+    /// Somebody has reason to think that what was pushed last is out of date.
+    ResolveNow {
+        /// Which one.
+        resolver: u64,
+    },
+    /// The target is no longer to be resolved. What is said of it from now on is dropped.
+    ResolveStop {
+        /// Which one.
+        resolver: u64,
     },
     /// Something for the application's log.
     Log {

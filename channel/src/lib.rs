@@ -48,6 +48,7 @@
 mod blocks;
 mod calls;
 mod channel;
+mod choice;
 mod clock;
 pub mod config;
 mod control;
@@ -58,10 +59,18 @@ mod engine;
 mod event;
 mod failure;
 pub mod lint;
+#[cfg(feature = "runtime")]
+mod live;
+#[cfg(not(feature = "runtime"))]
+#[path = "live_absent.rs"]
+mod live;
 mod log;
 mod lookup;
+mod news;
 mod options;
 mod output;
+#[cfg(feature = "runtime")]
+mod polled;
 mod resolution;
 mod resolver;
 mod seating;
@@ -69,11 +78,13 @@ mod setup;
 mod shared;
 mod signal;
 mod source;
+mod sources;
 mod stats;
 mod subchannels;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod tiers;
 mod waiters;
 
 pub use calls::{CallReport, CallTicket, RawCall, StartCall, outcome_of};

@@ -72,6 +72,11 @@ pub struct ChannelOptions {
     pub seed: Option<u64>,
     /// The authority, where the target's own is not wanted.
     pub default_authority: Option<String>,
+    /// The zone this client runs in, for the policy `locality_weighted`. `None` is what the environment says
+    /// (`EVENER_ZONE`) when the channel is opened; the policy's own `zone` goes before both.
+    pub zone: Option<String>,
+    /// The region that zone is in; likewise (`EVENER_REGION`).
+    pub region: Option<String>,
 }
 
 impl Default for ChannelOptions {
@@ -96,6 +101,8 @@ impl Default for ChannelOptions {
             credentials: Credentials::default(),
             seed: None,
             default_authority: None,
+            zone: None,
+            region: None,
         }
     }
 }

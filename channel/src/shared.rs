@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use evener_core::{Connectivity, SharedCursor};
+use evener_discovery::target::redact;
 
 use crate::blocks::Blocks;
 use crate::clock::Clock;
@@ -16,6 +17,9 @@ use crate::waiters::Waiters;
 /// What every thread reads without a lock.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// The target as it was given, secrets and all: for nobody but the application.
+    pub(crate) given: String,
+    /// The target without its secrets.
     pub(crate) target: String,
     pub(crate) authority: String,
     pub(crate) clock: Clock,
@@ -40,18 +44,19 @@ impl Shared {
     pub(crate) fn new(
         target: String,
         authority: String,
-        config: ServiceConfig,
+        config: Arc<ServiceConfig>,
         seed: u64,
         signal: Arc<Signal>,
         now: Instant,
     ) -> Self {
         Self {
-            target,
+            target: redact(&target),
+            given: target,
             authority,
             clock: Clock::new(now),
             blocks: Blocks::new(),
             cursor: SharedCursor::seeded(seed),
-            config: ArcSwap::from_pointee(config),
+            config: ArcSwap::new(config),
             waiters: Waiters::new(),
             state: AtomicU32::new(Connectivity::Idle as u32),
             state_moved: Waiters::new(),

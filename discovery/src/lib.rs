@@ -42,6 +42,9 @@ pub mod target;
 #[cfg(any(feature = "consul", feature = "etcd", feature = "probes"))]
 pub(crate) mod tls;
 
+/// Whether this build asks DNS servers itself. Names are looked up by the system's resolver otherwise.
+pub const HAS_DNS: bool = cfg!(feature = "dns");
+
 pub use event::{ErrorClass, Event, Part, SourceError};
 pub use model::{Address, AddressError, Condition, Endpoint};
 pub use static_list::{ListFile, NamedLists, Refresh};

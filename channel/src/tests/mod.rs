@@ -4,6 +4,7 @@ mod calls;
 mod lists;
 mod model;
 mod names;
+mod tiers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use evener_discovery::Endpoint;
 use crate::calls::{CallReport, CallTicket, StartCall};
 use crate::engine::Engine;
 use crate::event::{Action, Level};
+use crate::live::Ask;
 use crate::lookup::{Answer, Lookup};
 use crate::options::ChannelOptions;
 use crate::output::Output;
@@ -31,17 +33,21 @@ struct FakeTransport {
     now: Instant,
     next: Option<Instant>,
     lookups: Vec<Arc<Lookup>>,
+    asks: Vec<Ask>,
     logs: Vec<(Level, String)>,
 }
 
 impl FakeTransport {
     fn open(target: &str, options: ChannelOptions) -> Self {
-        let options = ChannelOptions { seed: Some(options.seed.unwrap_or(1)), ..options };
+        // Lookups are what this transport can answer; what discovery's thread does is tested with the real one.
+        let seed = Some(options.seed.unwrap_or(1));
+        let options = ChannelOptions { seed, system_dns: true, ..options };
         let setup = set_up(target, options).expect("a valid channel");
         let now = Instant::now();
         let signal = Arc::new(Signal::new().expect("descriptors"));
         let engine = Arc::new(Engine::new(setup, signal, now));
-        let mut transport = Self { engine, now, next: None, lookups: Vec::new(), logs: Vec::new() };
+        let mut transport =
+            Self { engine, now, next: None, lookups: Vec::new(), asks: Vec::new(), logs: Vec::new() };
         assert_eq!(transport.poll(), [], "an unused channel does nothing");
         transport
     }
@@ -69,6 +75,7 @@ impl FakeTransport {
                 Output::Event(Action::Log { level, text }) => self.logs.push((level, text)),
                 Output::Event(action) => events.push(action),
                 Output::Resolve(lookup) => self.lookups.push(lookup),
+                Output::Watch(ask) => self.asks.push(ask),
             }
         }
         events

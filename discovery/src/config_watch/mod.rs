@@ -9,6 +9,7 @@ mod source;
 mod watch;
 
 pub use model::ConfigStatus;
+pub use open::check;
 pub use source::{ConfigEvent, ConfigFeed, ConfigMap, ConfigOpener};
 pub use watch::ConfigWatch;
 

@@ -5,6 +5,14 @@ use crate::event::{ErrorClass, SourceError};
 use crate::runtime::WatchOptions;
 use crate::target::redact;
 
+/// Whether a configuration's target and the options make sense. Nothing is connected, read or looked up.
+///
+/// # Errors
+/// What is wrong ([`ErrorClass::Config`]).
+pub fn check(target: &str, options: &WatchOptions) -> Result<(), SourceError> {
+    open(target, options).map(drop)
+}
+
 #[cfg_attr(
     not(any(feature = "etcd", feature = "consul")),
     expect(unused_variables, reason = "nobody to ask")

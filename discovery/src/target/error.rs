@@ -19,6 +19,12 @@ impl TargetError {
         Self { part: part.into(), reason: redact(reason.as_ref()) }
     }
 
+    /// The error of a target that an option of this name has.
+    #[must_use]
+    pub fn of_option(option: &str, error: &Self) -> Self {
+        Self { part: format!("{option}: {}", error.part), reason: error.reason.clone() }
+    }
+
     /// The error of one entry, counted from 1, of a list.
     pub(super) fn of_entry(number: usize, error: &AddressError) -> Self {
         Self::new(format!("endpoint {number}: {}", error.part), &error.reason)

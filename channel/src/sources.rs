@@ -1,0 +1,177 @@
+//! Where a channel's endpoints and service config come from, as its target and options say: read and checked.
+
+use evener_discovery::target::DnsTarget;
+use evener_discovery::{Endpoint, SourceError, StaticTarget, Target, TargetError};
+
+use crate::live::LiveSetup;
+use crate::lookup::Lookup;
+use crate::options::{ChannelOptions, OpenError};
+
+/// What a channel may be told by, besides its application.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// The endpoints, where they are known from the start.
+    pub(crate) list: Option<Vec<Endpoint>>,
+    /// Where they are looked up otherwise.
+    pub(crate) lookup: Option<Lookup>,
+    /// What is watched.
+    pub(crate) live: LiveSetup,
+    /// Whether a service config that comes with the endpoints was asked for.
+    pub(crate) config_from_dns: bool,
+    /// The target's own authority.
+    pub(crate) authority: Option<String>,
+}
+
+/// Reads a target and what the options say of others. `is_custom` tells which schemes the application has a resolver for.
+pub(crate) fn read(
+    target: &str,
+    options: &ChannelOptions,
+    is_custom: &dyn Fn(&str) -> bool,
+) -> Result<Sources, OpenError> {
+    let parse = |text: &str| Target::parse_with(text, is_custom);
+    let mut sources = Sources::default();
+    if let Some(list) = &options.endpoints {
+        // A target that names the channel only need not be one that can be resolved.
+        sources.authority = parse(target).ok().map(|target| target.authority());
+        sources.list = Some(list.clone());
+        return add_config(sources, options);
+    }
+    let target = parse(target).map_err(OpenError::Target)?;
+    sources.authority = Some(target.authority());
+    match target {
+        Target::Static(StaticTarget::List(list)) => sources.list = Some(list),
+        Target::Addresses(target) => sources.list = Some(target.endpoints),
+        Target::Static(StaticTarget::Named(name)) => match &options.static_file {
+            Some(path) => sources.lookup = Some(Lookup::file(name, path.clone())),
+            None => sources.list = Some(named(&name, options)),
+        },
+        Target::Dns(target) if asks_the_system(options) => sources.lookup = Some(system(target, options)?),
+        target => watch(&mut sources, target, options)?,
+    }
+    if let Some(text) = &options.fallback_target {
+        let fallback = parse(text)
+            .map_err(|error| OpenError::Target(TargetError::of_option("fallback_target", &error)))?;
+        fall_back(&mut sources, fallback, options)?;
+    }
+    add_config(sources, options)
+}
+
+/// An unknown name is an empty list: its calls fail at once and say so.
+fn named(name: &str, options: &ChannelOptions) -> Vec<Endpoint> {
+    let list = options.named_lists.as_ref().and_then(|lists| lists.get(name));
+    list.unwrap_or_default().to_vec()
+}
+
+/// Whether names are looked up by the system's resolver.
+fn asks_the_system(options: &ChannelOptions) -> bool {
+    let native =
+        || std::env::var("GRPC_DNS_RESOLVER").is_ok_and(|value| value.eq_ignore_ascii_case("native"));
+    options.system_dns
+        || !evener_discovery::HAS_DNS
+        // The channel's own options go before the environment.
+        || (options.dns_servers.is_empty() && !options.service_config_from_dns && native())
+}
+
+fn system(target: DnsTarget, options: &ChannelOptions) -> Result<Lookup, OpenError> {
+    let unfit = [
+        ("service_config_from_dns", options.service_config_from_dns),
+        ("dns_servers", !options.dns_servers.is_empty()),
+    ];
+    match unfit.into_iter().find(|(_, is_set)| *is_set) {
+        Some((option, _)) => {
+            Err(refused(format!("{option} does not go with the system's resolver, which cannot be told")))
+        }
+        None => Ok(Lookup::Dns(target)),
+    }
+}
+
+fn refused(text: String) -> OpenError {
+    OpenError::Source(SourceError::new(evener_discovery::ErrorClass::Config, text))
+}
+
+#[cfg(feature = "runtime")]
+fn watch(sources: &mut Sources, target: Target, options: &ChannelOptions) -> Result<(), OpenError> {
+    sources.live.options = watch_options(options);
+    sources.config_from_dns = options.service_config_from_dns && matches!(target, Target::Dns(_));
+    sources.live.main = Some(checked(target, options)?);
+    Ok(())
+}
+
+#[cfg(feature = "runtime")]
+fn fall_back(sources: &mut Sources, target: Target, options: &ChannelOptions) -> Result<(), OpenError> {
+    // Names of lists have a meaning only here.
+    let target = match target {
+        Target::Static(StaticTarget::Named(name)) if options.static_file.is_none() => {
+            Target::Static(StaticTarget::List(named(&name, options)))
+        }
+        target => target,
+    };
+    sources.live.options = watch_options(options);
+    sources.live.fallback = Some(checked(target, options)?);
+    Ok(())
+}
+
+#[cfg(feature = "runtime")]
+fn add_config(mut sources: Sources, options: &ChannelOptions) -> Result<Sources, OpenError> {
+    sources.live.options = watch_options(options);
+    sources.live.config.clone_from(&options.service_config_source);
+    if let Some(target) = &options.service_config_source {
+        let options = &sources.live.options;
+        evener_discovery::config_watch::check(target, options).map_err(OpenError::Source)?;
+    }
+    Ok(sources)
+}
+
+/// A target that this build has a backend for, which takes the options.
+#[cfg(feature = "runtime")]
+fn checked(target: Target, options: &ChannelOptions) -> Result<Target, OpenError> {
+    let pipeline = options.pipeline.check();
+    pipeline.map_err(|error| refused(error.to_string()))?;
+    if !matches!(target, Target::Custom(_)) {
+        evener_discovery::backend::open(&target, &watch_options(options))
+            .map(drop)
+            .map_err(OpenError::Source)?;
+    }
+    Ok(target)
+}
+
+#[cfg(feature = "runtime")]
+fn watch_options(options: &ChannelOptions) -> evener_discovery::runtime::WatchOptions {
+    use evener_discovery::runtime::{DnsOptions, WatchOptions};
+
+    use crate::clock;
+
+    let least = std::time::Duration::from_secs(1);
+    WatchOptions {
+        pipeline: options.pipeline.clone(),
+        credentials: options.credentials.clone(),
+        dns: DnsOptions {
+            servers: options.dns_servers.clone(),
+            refresh: options.dns_refresh.map(|refresh| refresh.clamp(least, clock::LONGEST)),
+            min_interval: options.dns_min_interval.min(clock::LONGEST),
+            service_config: options.service_config_from_dns,
+            ..DnsOptions::default()
+        },
+        snapshot_dir: options.snapshot_dir.clone(),
+        seed: options.seed,
+        ..WatchOptions::default()
+    }
+}
+
+#[cfg(not(feature = "runtime"))]
+fn watch(_: &mut Sources, target: Target, _: &ChannelOptions) -> Result<(), OpenError> {
+    Err(refused(format!("{}: targets are not available in this build", target.scheme())))
+}
+
+#[cfg(not(feature = "runtime"))]
+fn fall_back(_: &mut Sources, _: Target, _: &ChannelOptions) -> Result<(), OpenError> {
+    Err(refused("fallback_target is not available in this build".to_owned()))
+}
+
+#[cfg(not(feature = "runtime"))]
+fn add_config(sources: Sources, options: &ChannelOptions) -> Result<Sources, OpenError> {
+    match options.service_config_source {
+        Some(_) => Err(refused("service_config_source is not available in this build".to_owned())),
+        None => Ok(sources),
+    }
+}
