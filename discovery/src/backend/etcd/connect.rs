@@ -200,6 +200,8 @@ async fn open(url: &str, options: ConnectOptions) -> Result<Session, Failure> {
 async fn read(files: TlsFiles) -> Result<(TlsContent, rustls::RootCertStore), Failure> {
     let read = tokio::task::spawn_blocking(move || {
         let content = files.read().map_err(|error| Failure::new(Kind::Config, error.message))?;
+        // Says which file it is that cannot be used.
+        tls::client_config(&files).map_err(|error| Failure::new(Kind::Config, error))?;
         let roots = tls::roots(files.ca.as_deref()).map_err(|error| Failure::new(Kind::Config, error))?;
         Ok((content, roots))
     });

@@ -81,6 +81,15 @@ impl<S: Sink> Follower<S> {
         }
     }
 
+    /// As if it had read everything up to a revision.
+    #[cfg(test)]
+    pub fn has_read(&mut self, cluster: u64, revision: i64) {
+        self.cluster = Some(cluster);
+        for followed in &mut self.followed {
+            (followed.seen, followed.is_readable) = (revision, true);
+        }
+    }
+
     /// Never ends: there is nothing that waiting could not mend.
     pub async fn run(mut self) -> SourceError {
         loop {

@@ -18,6 +18,8 @@ pub(crate) mod failure;
 mod follow;
 mod list;
 mod records;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use crate::backend::Opener;

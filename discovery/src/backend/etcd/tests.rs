@@ -1,0 +1,122 @@
+//! What a watch is told in states that only its own parts can be brought into, by a real etcd.
+
+use std::time::{Duration, Instant};
+
+use evener_test_servers::{Authority, Etcd, EtcdOptions};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+use super::connect::{Connector, Session};
+use super::failure::{Failure, Kind};
+use super::follow::Follower;
+use super::list::{Range, list};
+use super::records::Records;
+use super::watch;
+use crate::backend::Feed;
+use crate::credentials::{Credentials, Secret};
+use crate::event::{ErrorClass, Event};
+use crate::runtime::Dice;
+use crate::target::Target;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn connector(etcd: &Etcd, user: Option<&str>) -> Connector {
+    let Ok(Target::Etcd(target)) = Target::parse(&format!("etcd://{}/svc?format=grpc", etcd.client())) else {
+        panic!("no target");
+    };
+    let user = user.map(|name| (name.to_owned(), Secret::value("pw")));
+    Connector::new(&target, &Credentials { user, ..Credentials::default() }, 0).unwrap()
+}
+
+fn with_root(etcd: &Etcd) {
+    for line in ["user add root:pw", "user grant-role root root", "auth enable"] {
+        etcd.ctl(&line.split(' ').collect::<Vec<_>>());
+    }
+}
+
+async fn next(events: &mut UnboundedReceiver<Event>) -> Event {
+    timeout(LIMIT, events.recv()).await.expect("an event in time").expect("an event")
+}
+
+/// Asks until the answer is a failure; seldom, since a token that is used lives on.
+async fn failure_of(session: &Session) -> Failure {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        assert!(Instant::now() < deadline, "no failure within {LIMIT:?}");
+        let ranges = [Range::prefix("svc/")];
+        if let Err(failure) = list(&mut session.kv.clone(), &ranges, false).await {
+            return failure;
+        }
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_watch_from_a_compacted_revision_is_read_again_at_once() {
+    let Some(etcd) = Etcd::start() else { return };
+    etcd.put("svc/a", r#"{"Addr":"10.0.0.1:1"}"#);
+    let mut connector = connector(&etcd, None);
+    let session = connector.connect(true).await.unwrap();
+    let listing = list(&mut session.kv.clone(), &[Range::prefix("svc/")], false).await.unwrap();
+    for _ in 0..5 {
+        etcd.put("svc/b", r#"{"Addr":"10.0.0.2:1"}"#);
+    }
+    etcd.compact();
+
+    let (feed, mut events, _hint) = Feed::new();
+    let mut follower =
+        Follower::new(connector, vec![Range::prefix("svc/")], Records::new(feed), Dice::new(Some(1)));
+    follower.has_read(listing.cluster, listing.revision);
+    let running = tokio::spawn(follower.run());
+    let Event::Failed(error) = next(&mut events).await else { panic!("no failure") };
+    assert_eq!(error.class, ErrorClass::Expired, "{error}");
+    let Event::Reset { parts, .. } = next(&mut events).await else { panic!("no list") };
+    assert_eq!(parts.len(), 2);
+    etcd.delete("svc/b");
+    let Event::Apply { removed, .. } = next(&mut events).await else { panic!("no change") };
+    assert_eq!(removed, ["svc/b"]);
+    running.abort();
+}
+
+/// A watch of an expired token is told that permission is denied, a request that the token is invalid.
+#[tokio::test]
+async fn an_expired_token_is_known_by_what_a_watch_and_a_request_are_told() {
+    let options = EtcdOptions { arguments: vec!["--auth-token-ttl=1".to_owned()], ..EtcdOptions::default() };
+    let Some(etcd) = Etcd::with(options) else { return };
+    with_root(&etcd);
+    let mut connector = connector(&etcd, Some("root"));
+    let session = connector.connect(true).await.unwrap();
+    assert_eq!(failure_of(&session).await.kind, Kind::Token);
+
+    let (feed, _events, _hint) = Feed::new();
+    let mut dice = Dice::new(Some(1));
+    let starts = [(Range::prefix("svc/"), 1)];
+    let failure = match watch::open(session, &starts, &mut dice).await {
+        Err(failure) => failure,
+        Ok(mut stream) => loop {
+            match stream.next(&connector, &Records::new(feed.clone()), &mut dice).await {
+                Err(failure) => break failure,
+                Ok(batch) => assert!(batch.is_some_and(|batch| !batch.is_complete), "the watch stands"),
+            }
+        },
+    };
+    assert!(failure.may_be_token(), "{failure:?}");
+}
+
+/// A JSON web token says which state of users and roles it was made in; another state ends it.
+#[tokio::test]
+async fn a_token_of_an_older_state_of_users_is_one_that_no_longer_counts() {
+    let authority = Authority::new();
+    let pair = authority.server(&["127.0.0.1"]);
+    let token = format!("--auth-token=jwt,priv-key={},sign-method=ES256,ttl=10m", pair.key);
+    let Some(etcd) = Etcd::with(EtcdOptions { arguments: vec![token], ..EtcdOptions::default() }) else {
+        return;
+    };
+    with_root(&etcd);
+    let session = connector(&etcd, Some("root")).connect(true).await.unwrap();
+    let ranges = [Range::prefix("svc/")];
+    assert!(list(&mut session.kv.clone(), &ranges, false).await.is_ok());
+    etcd.ctl(&["--user", "root:pw", "user", "add", "another:pw"]);
+    let failure = failure_of(&session).await;
+    assert_eq!(failure.kind, Kind::Token, "{failure:?}");
+}
