@@ -115,8 +115,8 @@ fn limits(index: u32) -> Limits {
 }
 
 /// What the core is told about an endpoint of record `index`.
-pub(crate) fn member(id: evener_core::EndpointId, index: u32, weight: u32) -> Endpoint {
-    Endpoint::new(id).with_user(u64::from(index)).with_weight(weight)
+pub(crate) fn member(id: evener_core::EndpointId, index: u32, weight: u32, tier: u32) -> Endpoint {
+    Endpoint::new(id).with_user(u64::from(index)).with_weight(weight).with_priority(tier)
 }
 
 #[cfg(all(test, not(loom)))]

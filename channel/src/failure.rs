@@ -38,7 +38,8 @@ fn all_failing(endpoints: &Subchannels) -> String {
 }
 
 fn not_serving(endpoints: &Subchannels) -> String {
-    let serves_not = |record: &Subchannel| record.phase == Phase::Live && record.health == Health::NotServing;
+    let serves_not =
+        |record: &Subchannel| record.phase == Phase::Live && record.serves() == Health::NotServing;
     let idle = endpoints.open().filter(|(_, record)| serves_not(record));
     join("all connected endpoints report NOT_SERVING", idle.map(|(_, record)| || record.addresses()))
 }

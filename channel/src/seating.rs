@@ -11,17 +11,20 @@
 use std::time::{Duration, Instant};
 
 use evener_core::{
-    Action as Core, Connectivity, Endpoint as Member, Health, Options, Policy, UpdateError as Full,
+    Action as Core, Connectivity, Endpoint as Member, EndpointId, Health, Options, Policy,
+    UpdateError as Full,
 };
-use evener_discovery::Endpoint;
+use evener_discovery::{Condition, Endpoint};
 
 use crate::blocks::{self, BlockController};
+use crate::config::{Locality, ServiceConfig};
 use crate::event::{Action, Level};
 use crate::log::Log;
 use crate::options::UpdateError;
 use crate::output::Output;
 use crate::shared::Shared;
 use crate::subchannels::{Phase, Subchannel, Subchannels};
+use crate::tiers::tier;
 
 /// While endpoints drain, poll at least this often: a call that had begun at a leaving endpoint and was
 /// undone can be the last one out, and has no way to say so.
@@ -43,13 +46,44 @@ pub(crate) struct Requests {
     pub(crate) reresolve: bool,
 }
 
+/// What a service config says of how endpoints are chosen.
+#[derive(Debug, PartialEq, Eq)]
+struct Rules {
+    name: &'static str,
+    policy: Policy,
+    /// Where the client is, if endpoints near it are to be preferred.
+    place: Option<Locality>,
+}
+
+impl Rules {
+    fn of(config: &ServiceConfig, home: &Locality) -> Self {
+        let place = config.locality.as_ref().map(|said| Locality {
+            zone: said.zone.clone().or_else(|| home.zone.clone()),
+            region: said.region.clone().or_else(|| home.region.clone()),
+        });
+        Self { name: config.policy_name(), policy: config.policy, place }
+    }
+
+    /// What the core is told about an endpoint.
+    fn member(&self, id: EndpointId, index: u32, endpoint: &Endpoint) -> Member {
+        // pick_first goes by connections alone (gRFC A17); weight 0 makes it leave whom a registry calls unhealthy,
+        // unless it does so of all.
+        let shunned =
+            endpoint.condition == Condition::Unhealthy && matches!(self.policy, Policy::PickFirst { .. });
+        let weight = if shunned { 0 } else { endpoint.weight };
+        blocks::member(id, index, weight, tier(endpoint, self.place.as_ref()))
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Seating {
     pub(crate) subchannels: Subchannels,
     /// In the order of their making; the last is the current one.
     held: Vec<Held>,
-    policy: Policy,
+    rules: Rules,
+    /// Where this client runs, as far as a config does not say.
+    home: Locality,
     options: Options,
     /// The block that becomes current at the end of the next poll.
     promote: Option<u32>,
@@ -57,8 +91,9 @@ pub(crate) struct Seating {
 
 impl Seating {
     /// No block yet. `key` is the one of [`Subchannels::new`].
-    pub(crate) fn new(key: [u64; 2], policy: Policy, options: Options) -> Self {
-        Self { subchannels: Subchannels::new(key), held: Vec::new(), policy, options, promote: None }
+    pub(crate) fn new(key: [u64; 2], config: &ServiceConfig, home: Locality, options: Options) -> Self {
+        let rules = Rules::of(config, &home);
+        Self { subchannels: Subchannels::new(key), held: Vec::new(), rules, home, options, promote: None }
     }
 
     /// Takes a list over that [`check`](crate::subchannels::check) let pass; all or nothing.
@@ -70,14 +105,17 @@ impl Seating {
     ) -> Result<(), UpdateError> {
         let admitted = self.subchannels.admit(list)?;
         let members: Vec<Member> =
-            admitted.iter().map(|one| blocks::member(one.id, one.index, one.endpoint.weight)).collect();
+            admitted.iter().map(|one| self.rules.member(one.id, one.index, &one.endpoint)).collect();
         if !self.seat(shared, &members, log) {
             self.subchannels.withdraw(&admitted);
             return Err(UpdateError::NoRoom);
         }
-        self.subchannels.settle(admitted);
+        let flipped = self.subchannels.settle(admitted);
         self.take_seats(&members);
         self.tell_older_blocks(&members, log);
+        for endpoint in flipped {
+            self.tell_health(endpoint);
+        }
         Ok(())
     }
 
@@ -117,7 +155,7 @@ impl Seating {
                 return false;
             }
         };
-        controller.set_policy(self.policy);
+        controller.set_policy(self.rules.policy);
         if controller.update(members).is_err() {
             return false;
         }
@@ -260,11 +298,33 @@ impl Seating {
         }
     }
 
-    pub(crate) fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
-        if let Some(current) = self.held.last_mut() {
-            current.controller.set_policy(policy);
+    /// Follows another service config.
+    pub(crate) fn set_config(&mut self, config: &ServiceConfig, log: &mut Log) {
+        let rules = Rules::of(config, &self.home);
+        if rules == self.rules {
+            return;
         }
+        self.rules = rules;
+        let live = self.subchannels.open().filter(|(_, record)| record.phase == Phase::Live);
+        let mut live: Vec<(u32, &Subchannel)> = live.collect();
+        live.sort_unstable_by_key(|(_, record)| record.order);
+        let members: Vec<Member> = live
+            .iter()
+            .map(|(index, record)| self.rules.member(record.id, *index, &record.endpoint))
+            .collect();
+        let Some(current) = self.held.last_mut() else {
+            return;
+        };
+        current.controller.set_policy(self.rules.policy);
+        // The same endpoints with other tiers and weights: there is room for them.
+        if let Err(error) = current.controller.update(&members) {
+            log.note(Level::Error, format!("the endpoints were not taken over by another policy: {error}"));
+        }
+    }
+
+    /// Whether endpoints near the client are to be preferred, and nobody has said where that is.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.rules.place.as_ref().is_some_and(|place| *place == Locality::default())
     }
 
     /// What the transport says of a connection. False for an endpoint that is closed or never was.
@@ -286,10 +346,18 @@ impl Seating {
             return false;
         };
         record.health = health;
+        self.tell_health(endpoint);
+        true
+    }
+
+    /// Tells the blocks whether an endpoint serves.
+    fn tell_health(&mut self, endpoint: u32) {
+        let Some(health) = self.subchannels.get(endpoint).map(Subchannel::serves) else {
+            return;
+        };
         self.mirror(endpoint, |controller, handle| {
             let _ = controller.set_health(handle, health);
         });
-        true
     }
 
     /// Tells something to every block that the endpoint lives in.
@@ -329,8 +397,9 @@ impl Seating {
         [core, drains].into_iter().flatten().min()
     }
 
-    pub(crate) const fn policy(&self) -> Policy {
-        self.policy
+    /// The policy's name, as a config writes it.
+    pub(crate) const fn policy_name(&self) -> &'static str {
+        self.rules.name
     }
 
     /// Blocks laid out so far: 0 before the first list.
@@ -353,5 +422,5 @@ fn introduce(controller: &mut BlockController, handle: evener_core::Handle, reco
         let _ = controller.set_connectivity(handle, Connectivity::TransientFailure);
     }
     let _ = controller.set_connectivity(handle, record.state);
-    let _ = controller.set_health(handle, record.health);
+    let _ = controller.set_health(handle, record.serves());
 }

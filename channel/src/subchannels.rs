@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use evener_core::{Connectivity, Counters, EndpointId, Handle, Health};
-use evener_discovery::Endpoint;
+use evener_discovery::{Condition, Endpoint};
 
 use crate::blocks::LARGEST;
 use crate::options::UpdateError;
@@ -50,10 +50,13 @@ pub(crate) struct Subchannel {
     pub(crate) endpoint: Endpoint,
     pub(crate) target: String,
     pub(crate) phase: Phase,
+    /// Its place in the latest list that had it.
+    pub(crate) order: u32,
     /// As the transport told it last; mirrored into every block, also into later ones.
     pub(crate) state: Connectivity,
     /// It failed and was not READY since (gRFC A62).
     pub(crate) failing: bool,
+    /// As the transport told it last; see [`Subchannel::serves`].
     pub(crate) health: Health,
     pub(crate) last_error: String,
     /// The transport was asked to connect, and not to disconnect since.
@@ -72,6 +75,7 @@ impl Subchannel {
             target: endpoint.grpc_target().unwrap_or_default(),
             endpoint: endpoint.clone(),
             phase: Phase::Live,
+            order: 0,
             state: Connectivity::Idle,
             failing: false,
             health: Health::Unknown,
@@ -87,6 +91,14 @@ impl Subchannel {
     /// Whether the transport may still say something about it.
     pub(crate) fn is_open(&self) -> bool {
         self.phase != Phase::Closed
+    }
+
+    /// Its health by both that know something of it: whoever says no is right.
+    pub(crate) fn serves(&self) -> Health {
+        match self.endpoint.condition {
+            Condition::Unhealthy => Health::NotServing,
+            Condition::Ready | Condition::Draining => self.health,
+        }
     }
 
     /// Takes the transport's word.
@@ -250,25 +262,33 @@ impl Subchannels {
         index
     }
 
-    /// The list was taken over: its endpoints are live, all others drain.
-    pub(crate) fn settle(&mut self, admitted: Vec<Admitted>) {
+    /// The list was taken over: its endpoints are live, all others drain. Returns those that were there
+    /// before with another health.
+    pub(crate) fn settle(&mut self, admitted: Vec<Admitted>) -> Vec<u32> {
         let round = self.round;
         for record in self.records.iter_mut().flatten() {
             if record.phase == Phase::Live && record.round != round {
                 record.phase = Phase::Draining;
             }
         }
-        for Admitted { index, endpoint, .. } in admitted {
+        let mut flipped = Vec::new();
+        for (order, Admitted { index, endpoint, .. }) in (0..).zip(admitted) {
             if let Some(record) = self.get_mut(index) {
+                let served = record.serves();
                 record.phase = Phase::Live;
+                record.order = order;
                 record.cancelled = false;
                 if record.endpoint.addresses != endpoint.addresses {
                     record.target = endpoint.grpc_target().unwrap_or_default();
                 }
                 record.endpoint = endpoint;
+                if record.serves() != served {
+                    flipped.push(index);
+                }
             }
         }
         self.draining = self.open().filter(|(_, record)| record.phase == Phase::Draining).count();
+        flipped
     }
 
     /// Whether an endpoint drains.

@@ -27,7 +27,7 @@ fn check(file: &str, json: &str, result: &str, detail: &str) {
     match (result.strip_prefix("error "), ServiceConfig::parse(json)) {
         (None, Ok(parsed)) => {
             let paths: Vec<&str> = parsed.warnings.iter().map(|warning| warning.path.as_str()).collect();
-            assert_eq!(parsed.config.policy.name(), result, "{file}");
+            assert_eq!(parsed.config.policy_name(), result, "{file}");
             assert_eq!(paths.join(" "), detail.trim_matches('-'), "{file}");
         }
         (Some(path), Err(error)) => {

@@ -43,8 +43,8 @@ mod status;
 
 pub use error::{ConfigError, Parsed, Warning};
 pub use schema::{
-    Attempts, ConnectionScaling, HealthCheck, HedgingPolicy, LoadReports, MethodConfig, RetryPolicy,
-    RetryThrottling,
+    Attempts, ConnectionScaling, HealthCheck, HedgingPolicy, LoadReports, Locality, MethodConfig,
+    RetryPolicy, RetryThrottling,
 };
 pub use service::ServiceConfig;
 pub use status::StatusCodes;

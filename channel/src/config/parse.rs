@@ -58,6 +58,7 @@ fn parse_root(root: &Node<'_>, warnings: &mut Warnings) -> Result<ServiceConfig,
     };
     Ok(ServiceConfig {
         policy: chosen.policy,
+        locality: chosen.locality,
         load_reports: chosen.load_reports,
         retry_throttling,
         health_check,

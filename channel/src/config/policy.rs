@@ -5,21 +5,28 @@ use evener_discovery::json::Node;
 
 use super::duration;
 use super::error::{ConfigError, Warnings};
-use super::schema::LoadReports;
+use super::schema::{LoadReports, Locality};
+use super::service::LOCALITY_WEIGHTED;
 use super::spelling::spelling;
 
 const LIST: &str = "loadBalancingConfig";
-const NAMES: &str = "pick_first, round_robin, pick_random and weighted_round_robin";
+const NAMES: &str = "pick_first, round_robin, pick_random, weighted_round_robin and locality_weighted";
 
 /// The policy a config asks for.
 pub(super) struct Chosen {
     pub(super) policy: Policy,
+    pub(super) locality: Option<Locality>,
     pub(super) load_reports: Option<LoadReports>,
 }
 
 impl Chosen {
     const fn new(policy: Policy) -> Self {
-        Self { policy, load_reports: None }
+        Self { policy, locality: None, load_reports: None }
+    }
+
+    /// `locality_weighted`, seen from a place.
+    const fn nearest(place: Locality) -> Self {
+        Self { policy: Policy::WeightedRoundRobin, locality: Some(place), load_reports: None }
     }
 }
 
@@ -27,13 +34,13 @@ pub(super) fn choose(root: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen,
     let by_name = choose_by_name(root)?;
     match root.field(LIST)? {
         Some(list) => choose_from(&list, warnings),
-        None => Ok(Chosen::new(by_name.unwrap_or(Policy::RoundRobin))),
+        None => Ok(by_name.unwrap_or(Chosen::new(Policy::RoundRobin))),
     }
 }
 
 /// The deprecated field: a name alone, in any case. As in gRPC it must be right even where
 /// `loadBalancingConfig` overrides it.
-fn choose_by_name(root: &Node<'_>) -> Result<Option<Policy>, ConfigError> {
+fn choose_by_name(root: &Node<'_>) -> Result<Option<Chosen>, ConfigError> {
     let Some(node) = root.field("loadBalancingPolicy")? else {
         return Ok(None);
     };
@@ -42,7 +49,8 @@ fn choose_by_name(root: &Node<'_>) -> Result<Option<Policy>, ConfigError> {
         return Ok(None);
     }
     match known(&name.to_ascii_lowercase()) {
-        Some(policy) => Ok(Some(policy)),
+        Some(Known::LocalityWeighted) => Ok(Some(Chosen::nearest(Locality::default()))),
+        Some(Known::Core(policy)) => Ok(Some(Chosen::new(policy))),
         None => Err(node.error(format!("`{name}` is not a policy evener can run; {NAMES} are")).into()),
     }
 }
@@ -57,15 +65,15 @@ fn choose_from(list: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, Confi
         parameters.object()?;
         match known(name) {
             _ if chosen.is_some() => {}
-            Some(policy) => chosen = Some((policy, parameters)),
+            Some(policy) => chosen = Some((name, policy, parameters)),
             None => skipped.push((element.path().to_owned(), name)),
         }
     }
-    let Some((policy, parameters)) = chosen else {
+    let Some((used, policy, parameters)) = chosen else {
         return Err(none_known(list, &skipped));
     };
+    let used = stripped(used);
     for (path, name) in skipped {
-        let used = policy.name();
         warnings.push(
             path,
             format!("evener cannot run the policy `{name}`; `{used}`, further on, is used instead."),
@@ -89,15 +97,45 @@ fn only_entry<'a>(element: &Node<'a>) -> Result<(&'a str, Node<'a>), ConfigError
     }
 }
 
-fn known(name: &str) -> Option<Policy> {
-    Policy::from_name(name.strip_suffix("_experimental").unwrap_or(name))
+/// What evener can run.
+#[derive(Clone, Copy)]
+enum Known {
+    Core(Policy),
+    LocalityWeighted,
 }
 
-fn parse(policy: Policy, node: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, ConfigError> {
+fn known(name: &str) -> Option<Known> {
+    match stripped(name) {
+        LOCALITY_WEIGHTED => Some(Known::LocalityWeighted),
+        name => Policy::from_name(name).map(Known::Core),
+    }
+}
+
+fn stripped(name: &str) -> &str {
+    name.strip_suffix("_experimental").unwrap_or(name)
+}
+
+fn parse(policy: Known, node: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, ConfigError> {
     match policy {
-        Policy::PickFirst { .. } => parse_pick_first(node, warnings),
-        Policy::WeightedRoundRobin => parse_weighted(node, warnings),
-        policy => Ok(Chosen::new(policy)),
+        Known::LocalityWeighted => parse_locality(node, warnings),
+        Known::Core(Policy::PickFirst { .. }) => parse_pick_first(node, warnings),
+        Known::Core(Policy::WeightedRoundRobin) => parse_weighted(node, warnings),
+        Known::Core(policy) => Ok(Chosen::new(policy)),
+    }
+}
+
+fn parse_locality(node: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, ConfigError> {
+    spelling(node, &["zone", "region"], warnings)?;
+    Ok(Chosen::nearest(Locality { zone: place(node, "zone")?, region: place(node, "region")? }))
+}
+
+fn place(node: &Node<'_>, key: &str) -> Result<Option<String>, ConfigError> {
+    let Some(field) = node.field(key)? else {
+        return Ok(None);
+    };
+    match field.string()? {
+        "" => Err(field.error("must not be empty; leave it out where it is not known").into()),
+        name => Ok(Some(name.to_owned())),
     }
 }
 
@@ -138,7 +176,7 @@ fn parse_weighted(node: &Node<'_>, warnings: &mut Warnings) -> Result<Chosen, Co
             given.join(", ")
         ),
     );
-    Ok(Chosen { policy: Policy::WeightedRoundRobin, load_reports })
+    Ok(Chosen { load_reports, ..Chosen::new(Policy::WeightedRoundRobin) })
 }
 
 fn parse_load_reports(node: &Node<'_>) -> Result<LoadReports, ConfigError> {

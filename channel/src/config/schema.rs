@@ -88,6 +88,15 @@ pub struct RetryThrottling {
     pub milli_token_ratio: u32,
 }
 
+/// Where a client runs, as `locality_weighted` says or the channel's options and environment do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Locality {
+    /// Its zone; compared with [`Endpoint::zone`](evener_discovery::Endpoint::zone).
+    pub zone: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+}
+
 /// `healthCheckConfig` with a service name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
