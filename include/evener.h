@@ -22,6 +22,11 @@
 #define EVENER_CHANNELS 1
 #endif
 
+/* What asks registries; a library that was built without them lacks it. */
+#if defined(EVENER_CHANNELS) && !defined(EVENER_NO_REGISTRIES) && !defined(EVENER_REGISTRIES)
+#define EVENER_REGISTRIES 1
+#endif
+
 /* Bytes that are enough for a balancer of so many endpoints and schedule entries, for memory that must be sized when compiling.
  * evener_balancer_size says exactly how many it takes. */
 #define EVENER_BALANCER_BYTES(endpoints, schedule) \
@@ -40,6 +45,13 @@
  * The most addresses that evener_endpoint_id takes.
  */
 #define EVENER_MAX_ADDRESSES 16
+
+#if defined(EVENER_CHANNELS)
+/**
+ * In fields of milliseconds of which 0 is the default: none at all. What that means each field says.
+ */
+#define EVENER_OFF UINT32_MAX
+#endif
 
 /**
  * The library's version, first number. Equal to the package's; checked when the library is compiled.
@@ -437,6 +449,20 @@ enum evener_event_kind
      * one of evener_channel_options.
      */
     EVENER_EVENT_SERVICE_CONFIG = 8,
+    /**
+     * Begin to resolve the target in `text`, of a scheme that evener_driver_register_scheme has made the program's own: say what is
+     * known with evener_resolver_push and its siblings, now and at any time until `EVENER_EVENT_RESOLVE_STOP` names this `resolver`.
+     * About no channel: `token` is 0. Channels with the same target and options share it.
+     */
+    EVENER_EVENT_RESOLVE_START = 9,
+    /**
+     * `resolver`'s target is no longer to be resolved. What is said of it from now on is dropped.
+     */
+    EVENER_EVENT_RESOLVE_STOP = 10,
+    /**
+     * Somebody has reason to think that what was pushed last for `resolver` is out of date.
+     */
+    EVENER_EVENT_RESOLVE_NOW = 11,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -518,6 +544,37 @@ typedef uint32_t evener_condition;
 
 #if defined(EVENER_CHANNELS)
 /**
+ * What becomes of endpoints that are older than `evener_channel_options.max_stale_ms`.
+ */
+enum evener_stale_policy
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if defined(EVENER_CHANNELS)
+    /**
+     * They stay in use, marked as stale: a registry that is down takes no healthy service away.
+     */
+    EVENER_STALE_KEEP = 0,
+#endif
+#if defined(EVENER_CHANNELS)
+    /**
+     * Where the registry cannot be asked they are dropped; for networks where an address may soon be somebody else's.
+     */
+    EVENER_STALE_DROP = 1,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum evener_stale_policy evener_stale_policy;
+#else
+typedef uint32_t evener_stale_policy;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
  * What a text is that evener_lint looks at.
  */
 enum evener_lint_kind
@@ -580,6 +637,25 @@ typedef struct evener_balancer evener_balancer;
 typedef struct evener_channel evener_channel;
 #endif
 
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * A configuration as of one instant; never changes. Any thread may use it. Made by evener_config_watch_get, freed by
+ * evener_config_free; it outlives its watch.
+ *
+ * Used by: evener_config_epoch, evener_config_revision, evener_config_size, evener_config_entry, evener_config_find.
+ */
+typedef struct evener_config evener_config;
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * A configuration that is being watched. Any thread may use it. Made by evener_config_watch_open, freed by evener_config_watch_free.
+ *
+ * Used by: evener_config_watch_wait, evener_config_watch_get, evener_config_watch_describe.
+ */
+typedef struct evener_config_watch evener_config_watch;
+#endif
+
 /**
  * The side that decides: one thread at a time; a second one is answered `EVENER_BUSY`.
  *
@@ -593,12 +669,14 @@ typedef struct evener_controller evener_controller;
 
 #if defined(EVENER_CHANNELS)
 /**
- * Where a transport waits for what its channels ask of it; it also owns the one background thread that asks the system's
- * resolver, started when first needed.
+ * Where a transport waits for what its channels ask of it; it also owns the background threads that ask the system's
+ * resolver and the registries, each started when first needed.
  *
- * Any thread may use it; evener_driver_next is for one thread at a time. Made by evener_driver_new, freed by evener_driver_free.
+ * Any thread may use it; evener_driver_next is for one thread at a time. Made by evener_driver_new, freed by evener_driver_free. A child
+ * that was forked off makes one of its own.
  *
- * Used by: evener_driver_next, evener_driver_shutdown, evener_driver_wake_fd, evener_driver_next_timeout, evener_channel_open.
+ * Used by: evener_driver_next, evener_driver_shutdown, evener_driver_wake_fd, evener_driver_next_timeout, evener_channel_open,
+ * evener_driver_register_scheme, evener_register, evener_config_watch_open.
  */
 typedef struct evener_driver evener_driver;
 #endif
@@ -1084,114 +1162,6 @@ typedef struct evener_named_list {
 
 #if defined(EVENER_CHANNELS)
 /**
- * What a channel is opened with. Zero it, set `struct_size`, then set what you need. Texts and lists are copied.
- */
-typedef struct evener_channel_options {
-    /**
-     * `sizeof(evener_channel_options)`.
-     */
-    uint32_t struct_size;
-    /**
-     * Milliseconds after which calls on a removed endpoint are to be cancelled; 0 = 30 s.
-     */
-    uint32_t drain_timeout_ms;
-    /**
-     * Milliseconds between two looks at the system's resolver; 0 = 30 s.
-     */
-    uint32_t dns_refresh_ms;
-    /**
-     * 1: `seed` counts. 0: the channel starts at random.
-     */
-    uint32_t seeded;
-    /**
-     * Start of everything random, for tests.
-     */
-    uint64_t seed;
-    /**
-     * The application's own value: comes back in each evener_event of this channel.
-     */
-    uint64_t token;
-    /**
-     * The service config to start with (JSON, as gRPC's); null for none.
-     */
-    const char *service_config;
-    /**
-     * Bytes in `service_config`.
-     */
-    size_t service_config_len;
-    /**
-     * The endpoints, instead of what the target resolves to; null for none.
-     */
-    const struct evener_address_endpoint *endpoints;
-    /**
-     * How many.
-     */
-    size_t endpoints_len;
-    /**
-     * Lists that `static:///NAME` finds; null for none.
-     */
-    const struct evener_named_list *lists;
-    /**
-     * How many.
-     */
-    size_t lists_len;
-    /**
-     * Path of a file of such lists, read again when it changes; null for none.
-     */
-    const char *static_file;
-    /**
-     * Bytes in `static_file`.
-     */
-    size_t static_file_len;
-    /**
-     * The authority, where the target's own is not right; null for none.
-     */
-    const char *default_authority;
-    /**
-     * Bytes in `default_authority`.
-     */
-    size_t default_authority_len;
-} evener_channel_options;
-#endif
-
-#if defined(EVENER_CHANNELS)
-/**
- * Something for a transport to do.
- */
-typedef struct evener_event {
-    /**
-     * An evener_event_kind; expect, and ignore, kinds that this header does not know.
-     */
-    uint32_t kind;
-    /**
-     * The endpoint, for kinds about an endpoint: a small number, which means something else only after evener_channel_endpoint_closed.
-     */
-    uint32_t endpoint;
-    /**
-     * An evener_connectivity, for `EVENER_EVENT_STATE_CHANGED`.
-     */
-    uint32_t state;
-    /**
-     * An evener_log_level, for `EVENER_EVENT_LOG`.
-     */
-    uint32_t level;
-    /**
-     * The channel's own value, from its options.
-     */
-    uint64_t token;
-    /**
-     * For kinds that have one: UTF-8, no zero at the end, valid until the next evener_driver_next on this driver. Else null.
-     */
-    const char *text;
-    /**
-     * Bytes in `text`.
-     */
-    size_t text_len;
-} evener_event;
-#endif
-
-#if defined(EVENER_CHANNELS)
-/**
  * What a registry is asked with. Zero it, set `struct_size`, then set what you need. Texts are copied; a secret's copy is wiped
  * when it is no longer needed. Files are read again when they change, within a minute.
  *
@@ -1279,6 +1249,220 @@ typedef struct evener_credentials {
      */
     size_t server_name_len;
 } evener_credentials;
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
+ * What a channel is opened with. Zero it, set `struct_size`, then set what you need. Texts and lists are copied.
+ */
+typedef struct evener_channel_options {
+    /**
+     * `sizeof(evener_channel_options)`.
+     */
+    uint32_t struct_size;
+    /**
+     * Milliseconds after which calls on a removed endpoint are to be cancelled; 0 = 30 s. `EVENER_OFF`: never.
+     */
+    uint32_t drain_timeout_ms;
+    /**
+     * Milliseconds from one DNS answer to the next lookup; 0 = what the records' time to live says (5 s to 5 minutes), and 30 s
+     * with the system's resolver.
+     */
+    uint32_t dns_refresh_ms;
+    /**
+     * 1: `seed` counts. 0: the channel starts at random.
+     */
+    uint32_t seeded;
+    /**
+     * Start of everything random, for tests.
+     */
+    uint64_t seed;
+    /**
+     * The application's own value: comes back in each evener_event of this channel.
+     */
+    uint64_t token;
+    /**
+     * Milliseconds that the first calls wait for the target's first answer before they fail (and `fallback_target` is used); 0 = 5 s.
+     * `EVENER_OFF`: they wait for ever. Calls that wait for ready go on waiting.
+     */
+    uint32_t initial_timeout_ms;
+    /**
+     * Milliseconds that a set which becomes empty stays as it was before the emptiness is believed; 0 = 30 s. `EVENER_OFF`: it is
+     * believed as any other removal. It does not concern the first answer.
+     */
+    uint32_t empty_hold_ms;
+    /**
+     * Milliseconds of the epoch by which removals are delayed: an endpoint that the registry no longer names leaves after one to two
+     * of them; 0 = 10 s. `EVENER_OFF`: it leaves at once.
+     */
+    uint32_t removal_epoch_ms;
+    /**
+     * Percent of the endpoints that one epoch may take out, 1 to 100; 0 = 50.
+     */
+    uint32_t max_drop_percent;
+    /**
+     * Milliseconds that it must be quiet before changes count that come soon after others; 0 = 100. `EVENER_OFF`: none.
+     */
+    uint32_t debounce_ms;
+    /**
+     * Milliseconds after which what is known counts as stale though nothing went wrong, and `on_stale` applies; 0 = never.
+     */
+    uint32_t max_stale_ms;
+    /**
+     * An evener_stale_policy.
+     */
+    uint32_t on_stale;
+    /**
+     * 1: names are looked up by the system's resolver (getaddrinfo) instead of DNS servers. 0: not.
+     */
+    uint32_t system_dns;
+    /**
+     * 1: a service config is taken from TXT records at _grpc_config.NAME. 0: not, since whoever can write there can turn this client's
+     * traffic.
+     */
+    uint32_t service_config_from_dns;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * The service config to start with (JSON, as gRPC's); null for none.
+     */
+    const char *service_config;
+    /**
+     * Bytes in `service_config`.
+     */
+    size_t service_config_len;
+    /**
+     * The endpoints, instead of what the target resolves to; null for none.
+     */
+    const struct evener_address_endpoint *endpoints;
+    /**
+     * How many.
+     */
+    size_t endpoints_len;
+    /**
+     * Lists that `static:///NAME` finds; null for none.
+     */
+    const struct evener_named_list *lists;
+    /**
+     * How many.
+     */
+    size_t lists_len;
+    /**
+     * Path of a file of such lists, read again when it changes; null for none.
+     */
+    const char *static_file;
+    /**
+     * Bytes in `static_file`.
+     */
+    size_t static_file_len;
+    /**
+     * The authority, where the target's own is not right; null for none.
+     */
+    const char *default_authority;
+    /**
+     * Bytes in `default_authority`.
+     */
+    size_t default_authority_len;
+    /**
+     * A target to use while the main one has never answered; null for none.
+     */
+    const char *fallback_target;
+    /**
+     * Bytes in `fallback_target`.
+     */
+    size_t fallback_target_len;
+    /**
+     * A key in a registry whose value is the service config, live ("consul:///config/user-service"); null for none. A value that is
+     * wrong is refused with a warning, and the one before stays.
+     */
+    const char *service_config_source;
+    /**
+     * Bytes in `service_config_source`.
+     */
+    size_t service_config_source_len;
+    /**
+     * A directory where the last known endpoints are kept for a start at which the registry is down; null keeps nothing.
+     */
+    const char *snapshot_dir;
+    /**
+     * Bytes in `snapshot_dir`.
+     */
+    size_t snapshot_dir_len;
+    /**
+     * DNS servers to ask, in this order, with commas between: `10.0.0.2`, `10.0.0.2:53`, `[::1]:53`; null asks the system's.
+     */
+    const char *dns_server;
+    /**
+     * Bytes in `dns_server`.
+     */
+    size_t dns_server_len;
+    /**
+     * The zone this client runs in, for policies that prefer their own; null for what the environment says (`EVENER_ZONE`).
+     */
+    const char *zone;
+    /**
+     * Bytes in `zone`.
+     */
+    size_t zone_len;
+    /**
+     * The region that zone is in; null for what the environment says (`EVENER_REGION`).
+     */
+    const char *region;
+    /**
+     * Bytes in `region`.
+     */
+    size_t region_len;
+    /**
+     * What registries are asked with: the target's, the fallback's and the service config's; null for what the environment says.
+     */
+    const struct evener_credentials *credentials;
+    /**
+     * Null.
+     */
+    const char *reserved_pointer;
+} evener_channel_options;
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
+ * Something for a transport to do.
+ */
+typedef struct evener_event {
+    /**
+     * An evener_event_kind; expect, and ignore, kinds that this header does not know.
+     */
+    uint32_t kind;
+    /**
+     * The endpoint, for kinds about an endpoint: a small number, which means something else only after evener_channel_endpoint_closed.
+     */
+    uint32_t endpoint;
+    /**
+     * An evener_connectivity, for `EVENER_EVENT_STATE_CHANGED`.
+     */
+    uint32_t state;
+    /**
+     * An evener_log_level, for `EVENER_EVENT_LOG`.
+     */
+    uint32_t level;
+    /**
+     * The channel's own value, from its options.
+     */
+    uint64_t token;
+    /**
+     * The resolver, for kinds about one: a number that never comes again. Else 0.
+     */
+    uint64_t resolver;
+    /**
+     * For kinds that have one: UTF-8, no zero at the end, valid until the next evener_driver_next on this driver. Else null.
+     */
+    const char *text;
+    /**
+     * Bytes in `text`.
+     */
+    size_t text_len;
+} evener_event;
 #endif
 
 #ifdef __cplusplus
@@ -1822,6 +2006,137 @@ evener_status evener_channel_describe(const struct evener_channel *channel,
                                       struct evener_text *text);
 #endif
 
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Watches a configuration: `consul:///config/user-service/` or `etcd:///config/user-service/` is every key below that prefix, the same
+ * without the last slash is that one key. `credentials` (null: what the environment says) and `error` may be null. It is read in the
+ * background: this waits for nothing.
+ *
+ * Any thread. The caller frees it with evener_config_watch_free; it ends with its driver. Not from an interrupt or signal handler.
+ * Errors, told in words in `*error`: `EVENER_BAD_TARGET`, `EVENER_BAD_ARGUMENT` (credentials); also `EVENER_NULL_POINTER`,
+ * `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`.
+ */
+evener_status evener_config_watch_open(const struct evener_driver *driver,
+                                       const char *target,
+                                       size_t target_len,
+                                       const struct evener_credentials *credentials,
+                                       struct evener_config_watch **watch,
+                                       struct evener_text *error);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Frees a watch (null is nothing) and ends it. Configurations that came from it stay.
+ *
+ * Any thread; no call on the watch may be under way. Not from an interrupt or signal handler.
+ * Errors: `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_config_watch_free(struct evener_config_watch *watch);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Waits until the watch has a configuration whose epoch is above `after` (0: the first one there is), at most `timeout_ms`
+ * milliseconds (negative: for ever): `EVENER_OK` or `EVENER_TIMEOUT`. Get it with evener_config_watch_get.
+ *
+ * Any thread; blocks. Not from an interrupt or signal handler.
+ * Errors: `EVENER_SHUT_DOWN` (there will be none: the driver is shut down, or the registry refuses the target for good, which
+ * evener_config_watch_describe tells), `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_config_watch_wait(const struct evener_config_watch *watch,
+                                       uint64_t after,
+                                       int64_t timeout_ms);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Gives the latest configuration; `EVENER_NONE` before the first one.
+ *
+ * Any thread. The caller frees it with evener_config_free. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_config_watch_get(const struct evener_config_watch *watch, struct evener_config **config);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Writes how the watch is doing, as JSON: `epoch`, `age_seconds`, `revision`, `last_error`, `errors_total`.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_TOO_SMALL` (see evener_text).
+ */
+evener_status evener_config_watch_describe(const struct evener_config_watch *watch,
+                                           struct evener_text *text);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Frees a configuration (null is nothing), and with it what its entries point to.
+ *
+ * Any thread; no call on it may be under way. Not from an interrupt or signal handler.
+ * Errors: `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_config_free(struct evener_config *config);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Writes which configuration of its watch this is: 1 for the first one, and one more for each that differs from the one before.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_config_epoch(const struct evener_config *config,
+                                  uint64_t *epoch);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Writes how the registry counts its changes (etcd's revision, Consul's index), as a text.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_TOO_SMALL` (see evener_text).
+ */
+evener_status evener_config_revision(const struct evener_config *config,
+                                     struct evener_text *text);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Writes how many keys there are.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_config_size(const struct evener_config *config, size_t *size);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Writes the entry at `index`, from 0, in the order of the keys; `EVENER_NONE` beyond the last one. Its texts are good until
+ * evener_config_free. A key is what follows the prefix that is watched, or the last part of the one key.
+ *
+ * Any thread. Takes time in proportion to `index`. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_config_entry(const struct evener_config *config,
+                                  size_t index,
+                                  struct evener_pair *entry);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Writes the entry of a key; `EVENER_NONE` if there is none. Its texts are good until evener_config_free.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_UTF8`.
+ */
+evener_status evener_config_find(const struct evener_config *config,
+                                 const char *key,
+                                 size_t key_len,
+                                 struct evener_pair *entry);
+#endif
+
 #if defined(EVENER_CHANNELS)
 /**
  * Makes a driver.
@@ -1904,6 +2219,66 @@ evener_status evener_lint(uint32_t kind,
                           const char *document,
                           size_t document_len,
                           struct evener_text *findings);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Makes a scheme the program's own: targets such as `mine:///users` are resolved by it, asked through `EVENER_EVENT_RESOLVE_START` and
+ * its siblings. Concerns channels that are opened after this. A built-in scheme may be taken over. `error` may be null.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors, told in words in `*error`: `EVENER_BAD_ARGUMENT` (a scheme is a letter, then letters, digits, `+`, `-` and `.`); also
+ * `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`.
+ */
+evener_status evener_driver_register_scheme(const struct evener_driver *driver,
+                                            const char *scheme,
+                                            size_t scheme_len,
+                                            struct evener_text *error);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Says all the endpoints that there are behind a resolver's target, as of now. None at all means that there is none, which is another
+ * thing than not to know: see evener_resolver_fail. What of a change is held back the channels' options say. `error` may be null.
+ *
+ * Any thread. The list is copied. Not from an interrupt or signal handler.
+ * Errors, told in words in `*error`: `EVENER_BAD_ENDPOINT`, `EVENER_BAD_ARGUMENT`; also `EVENER_STALE` (the resolver was stopped, or never
+ * was), `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_UTF8`. Nothing has changed then.
+ */
+evener_status evener_resolver_push(const struct evener_driver *driver,
+                                   uint64_t resolver,
+                                   const struct evener_address_endpoint *list,
+                                   size_t count,
+                                   struct evener_text *error);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Says that the endpoints behind a resolver's target cannot be found out now, and why, for people. What was pushed before stays in use.
+ *
+ * Any thread. The text is copied. Not from an interrupt or signal handler.
+ * Errors: `EVENER_STALE` (the resolver was stopped, or never was), `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`,
+ * `EVENER_BAD_UTF8`.
+ */
+evener_status evener_resolver_fail(const struct evener_driver *driver,
+                                   uint64_t resolver,
+                                   const char *reason,
+                                   size_t reason_len);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Says the service config (JSON, as gRPC's) that goes with a resolver's endpoints; null for none any more. Said before the endpoints
+ * it is in force when they come. One that is wrong is refused by the channels, in their log; the one before stays.
+ *
+ * Any thread. The text is copied. Not from an interrupt or signal handler.
+ * Errors: `EVENER_STALE` (the resolver was stopped, or never was), `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`,
+ * `EVENER_BAD_UTF8`.
+ */
+evener_status evener_resolver_service_config(const struct evener_driver *driver,
+                                             uint64_t resolver,
+                                             const char *json,
+                                             size_t json_len);
 #endif
 
 /**

@@ -21,6 +21,14 @@ pub enum evener_event_kind {
     /// Another service config is in force, whoever gave it (the application, DNS, a registry); `text` is its JSON. Not sent for the
     /// one of evener_channel_options.
     EVENER_EVENT_SERVICE_CONFIG = 8,
+    /// Begin to resolve the target in `text`, of a scheme that evener_driver_register_scheme has made the program's own: say what is
+    /// known with evener_resolver_push and its siblings, now and at any time until `EVENER_EVENT_RESOLVE_STOP` names this `resolver`.
+    /// About no channel: `token` is 0. Channels with the same target and options share it.
+    EVENER_EVENT_RESOLVE_START = 9,
+    /// `resolver`'s target is no longer to be resolved. What is said of it from now on is dropped.
+    EVENER_EVENT_RESOLVE_STOP = 10,
+    /// Somebody has reason to think that what was pushed last for `resolver` is out of date.
+    EVENER_EVENT_RESOLVE_NOW = 11,
 }
 
 /// How grave a line of log is (`evener_event.level`).

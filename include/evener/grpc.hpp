@@ -11,10 +11,13 @@
 //
 //   access      the only one that knows gRPC's private parts and versions
 //   log         where messages go
+//   discovery   options of live targets
+//   endpoint    one server of a list
 //   engine      the C ABI in C++ clothes: everything is decided behind it
 //   driver      one thread takes the engine's orders, one carries them out
 //   json        finds one member of a JSON object
 //   arguments   which ChannelArguments reach the inner channels
+//   lint        which of them are likely to hurt
 //   registry    memory of running calls; cancels those that outlast a drain
 //   report      tells the engine how each call ended
 //   health      asks a server for its health

@@ -69,6 +69,33 @@ TEST_CASE(arguments_that_are_not_obeyed_are_listed_and_warned_about) {
   evener::grpc::SetLogSink(nullptr);
 }
 
+// Pings that servers punish: the user's own keepalive settings.
+TEST_CASE(keepalive_below_what_servers_allow_is_warned_about) {
+  std::mutex mutex;
+  std::string warnings;
+  evener::grpc::SetLogSink([&](evener::grpc::LogLevel, std::string_view text) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    warnings += text;
+  });
+  ::grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 3'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  ChannelTo({}, {}, arguments);
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    CHECK(warnings.find(GRPC_ARG_KEEPALIVE_TIME_MS) != std::string::npos);
+    CHECK(warnings.find("too_many_pings") != std::string::npos);
+    warnings.clear();
+  }
+  ::grpc::ChannelArguments rare;
+  rare.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 600'000);
+  ChannelTo({}, {}, rare);
+  const std::lock_guard<std::mutex> lock(mutex);
+  CHECK_EQUAL(warnings, "");
+  evener::grpc::SetLogSink(nullptr);
+}
+
 // Sees each call once, direct or bound late, and not the channel's own probes.
 class CountingFactory final : public ::grpc::experimental::ClientInterceptorFactoryInterface {
  public:
@@ -128,6 +155,16 @@ TEST_CASE(entries_are_read) {
   CHECK_EQUAL(full.addresses, "10.0.0.1:1,10.0.0.2:2");
   CHECK_EQUAL(full.weight, 30u);
   CHECK_EQUAL(full.zone, "a b");
+  const Endpoint all("h:1;priority=2;zone=a%2Cb;region=eu;condition=draining;meta.build%3D=100%25;meta.v=");
+  CHECK_EQUAL(all.addresses, "h:1");
+  CHECK_EQUAL(all.priority, 2u);
+  CHECK_EQUAL(all.zone, "a,b");
+  CHECK_EQUAL(all.region, "eu");
+  CHECK(all.condition == evener::grpc::Condition::kDraining);
+  CHECK((all.metadata == std::map<std::string, std::string>{{"build=", "100%"}, {"v", ""}}));
+  for (const char* wrong : {"h:1;zone=", "h:1;zone=%4", "h:1;zone=%zz", "h:1;condition=fine", "h:1;meta.=x", "h:1;priority=1.5", "h:1;"}) {
+    CHECK_EQUAL(Endpoint(wrong).addresses, wrong);
+  }
   CHECK_EQUAL(Endpoint("h:1;weight=-1").addresses, "h:1;weight=-1");
   CHECK_EQUAL(Endpoint("h:1;weight=4294967296").addresses, "h:1;weight=4294967296");
 }

@@ -75,6 +75,7 @@ const fn status_of(refused: &OpenError) -> evener_status {
         OpenError::Config(_) => EVENER_BAD_CONFIG,
         OpenError::Endpoints(list) => status_of_list(list),
         OpenError::ShutDown => EVENER_SHUT_DOWN,
+        OpenError::Source(_) => EVENER_BAD_ARGUMENT,
         _ => EVENER_BAD_ARGUMENT,
     }
 }

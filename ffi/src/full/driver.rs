@@ -14,12 +14,14 @@ use crate::boundary::{self, Marked};
 use crate::evener_event_kind;
 use crate::evener_status::{self, *};
 
-/// Where a transport waits for what its channels ask of it; it also owns the one background thread that asks the system's
-/// resolver, started when first needed.
+/// Where a transport waits for what its channels ask of it; it also owns the background threads that ask the system's
+/// resolver and the registries, each started when first needed.
 ///
-/// Any thread may use it; evener_driver_next is for one thread at a time. Made by evener_driver_new, freed by evener_driver_free.
+/// Any thread may use it; evener_driver_next is for one thread at a time. Made by evener_driver_new, freed by evener_driver_free. A child
+/// that was forked off makes one of its own.
 ///
-/// Used by: evener_driver_next, evener_driver_shutdown, evener_driver_wake_fd, evener_driver_next_timeout, evener_channel_open.
+/// Used by: evener_driver_next, evener_driver_shutdown, evener_driver_wake_fd, evener_driver_next_timeout, evener_channel_open,
+/// evener_driver_register_scheme, evener_register, evener_config_watch_open.
 pub struct evener_driver {
     mark: AtomicU32,
     pub(super) inner: Driver,
@@ -47,6 +49,8 @@ pub struct evener_event {
     pub level: u32,
     /// The channel's own value, from its options.
     pub token: u64,
+    /// The resolver, for kinds about one: a number that never comes again. Else 0.
+    pub resolver: u64,
     /// For kinds that have one: UTF-8, no zero at the end, valid until the next evener_driver_next on this driver. Else null.
     pub text: *const c_char,
     /// Bytes in `text`.
@@ -55,7 +59,16 @@ pub struct evener_event {
 
 impl evener_event {
     const fn new(kind: evener_event_kind, token: u64) -> Self {
-        Self { kind: kind as u32, endpoint: 0, state: 0, level: 0, token, text: ptr::null(), text_len: 0 }
+        Self {
+            kind: kind as u32,
+            endpoint: 0,
+            state: 0,
+            level: 0,
+            token,
+            resolver: 0,
+            text: ptr::null(),
+            text_len: 0,
+        }
     }
 }
 
@@ -77,6 +90,11 @@ fn export(event: Event, text: &mut String) -> Option<evener_event> {
             evener_event { level: level as u32, ..worded(plain(EVENER_EVENT_LOG), line, text) }
         }
         Action::ServiceConfig { json } => worded(plain(EVENER_EVENT_SERVICE_CONFIG), json, text),
+        Action::ResolveStart { resolver, target } => {
+            evener_event { resolver, ..worded(plain(EVENER_EVENT_RESOLVE_START), target, text) }
+        }
+        Action::ResolveStop { resolver } => evener_event { resolver, ..plain(EVENER_EVENT_RESOLVE_STOP) },
+        Action::ResolveNow { resolver } => evener_event { resolver, ..plain(EVENER_EVENT_RESOLVE_NOW) },
         _ => return None,
     })
 }

@@ -5,19 +5,29 @@
 
 mod call;
 mod channel;
+#[cfg(feature = "registries")]
+mod config;
 mod credentials;
 mod driver;
 mod endpoints;
 mod lint;
 mod object;
 mod options;
+#[cfg(feature = "registries")]
+mod resolvers;
+#[cfg(feature = "registries")]
+mod secrets;
 mod text;
 
 pub use call::*;
 pub use channel::*;
 pub use driver::*;
+#[cfg(feature = "registries")]
+pub use config::*;
 pub use credentials::evener_credentials;
 pub use endpoints::{evener_address_endpoint, evener_condition, evener_named_list, evener_pair};
 pub use lint::*;
-pub use options::evener_channel_options;
+pub use options::{EVENER_OFF, evener_channel_options, evener_stale_policy};
+#[cfg(feature = "registries")]
+pub use resolvers::*;
 pub use text::evener_text;

@@ -1,15 +1,30 @@
 //! What a channel is opened with.
 
 use core::ffi::c_char;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ::evener_channel::ChannelOptions;
+use evener_discovery::pipeline::{PipelineOptions, StalePolicy};
 
-use super::endpoints::{self, Refusal, evener_address_endpoint, evener_named_list};
-use super::text::text;
+use super::credentials::evener_credentials;
+use super::endpoints::{self, Refusal, evener_address_endpoint, evener_named_list, optional};
 use crate::boundary::Sized32;
 use crate::evener_status::{self, *};
+
+/// In fields of milliseconds of which 0 is the default: none at all. What that means each field says.
+pub const EVENER_OFF: u32 = u32::MAX;
+
+/// What becomes of endpoints that are older than `evener_channel_options.max_stale_ms`.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum evener_stale_policy {
+    /// They stay in use, marked as stale: a registry that is down takes no healthy service away.
+    EVENER_STALE_KEEP = 0,
+    /// Where the registry cannot be asked they are dropped; for networks where an address may soon be somebody else's.
+    EVENER_STALE_DROP = 1,
+}
 
 /// What a channel is opened with. Zero it, set `struct_size`, then set what you need. Texts and lists are copied.
 #[repr(C)]
@@ -17,9 +32,10 @@ use crate::evener_status::{self, *};
 pub struct evener_channel_options {
     /// `sizeof(evener_channel_options)`.
     pub struct_size: u32,
-    /// Milliseconds after which calls on a removed endpoint are to be cancelled; 0 = 30 s.
+    /// Milliseconds after which calls on a removed endpoint are to be cancelled; 0 = 30 s. `EVENER_OFF`: never.
     pub drain_timeout_ms: u32,
-    /// Milliseconds between two looks at the system's resolver; 0 = 30 s.
+    /// Milliseconds from one DNS answer to the next lookup; 0 = what the records' time to live says (5 s to 5 minutes), and 30 s
+    /// with the system's resolver.
     pub dns_refresh_ms: u32,
     /// 1: `seed` counts. 0: the channel starts at random.
     pub seeded: u32,
@@ -27,6 +43,30 @@ pub struct evener_channel_options {
     pub seed: u64,
     /// The application's own value: comes back in each evener_event of this channel.
     pub token: u64,
+    /// Milliseconds that the first calls wait for the target's first answer before they fail (and `fallback_target` is used); 0 = 5 s.
+    /// `EVENER_OFF`: they wait for ever. Calls that wait for ready go on waiting.
+    pub initial_timeout_ms: u32,
+    /// Milliseconds that a set which becomes empty stays as it was before the emptiness is believed; 0 = 30 s. `EVENER_OFF`: it is
+    /// believed as any other removal. It does not concern the first answer.
+    pub empty_hold_ms: u32,
+    /// Milliseconds of the epoch by which removals are delayed: an endpoint that the registry no longer names leaves after one to two
+    /// of them; 0 = 10 s. `EVENER_OFF`: it leaves at once.
+    pub removal_epoch_ms: u32,
+    /// Percent of the endpoints that one epoch may take out, 1 to 100; 0 = 50.
+    pub max_drop_percent: u32,
+    /// Milliseconds that it must be quiet before changes count that come soon after others; 0 = 100. `EVENER_OFF`: none.
+    pub debounce_ms: u32,
+    /// Milliseconds after which what is known counts as stale though nothing went wrong, and `on_stale` applies; 0 = never.
+    pub max_stale_ms: u32,
+    /// An evener_stale_policy.
+    pub on_stale: u32,
+    /// 1: names are looked up by the system's resolver (getaddrinfo) instead of DNS servers. 0: not.
+    pub system_dns: u32,
+    /// 1: a service config is taken from TXT records at _grpc_config.NAME. 0: not, since whoever can write there can turn this client's
+    /// traffic.
+    pub service_config_from_dns: u32,
+    /// Zero.
+    pub reserved: u32,
     /// The service config to start with (JSON, as gRPC's); null for none.
     pub service_config: *const c_char,
     /// Bytes in `service_config`.
@@ -47,36 +87,73 @@ pub struct evener_channel_options {
     pub default_authority: *const c_char,
     /// Bytes in `default_authority`.
     pub default_authority_len: usize,
+    /// A target to use while the main one has never answered; null for none.
+    pub fallback_target: *const c_char,
+    /// Bytes in `fallback_target`.
+    pub fallback_target_len: usize,
+    /// A key in a registry whose value is the service config, live ("consul:///config/user-service"); null for none. A value that is
+    /// wrong is refused with a warning, and the one before stays.
+    pub service_config_source: *const c_char,
+    /// Bytes in `service_config_source`.
+    pub service_config_source_len: usize,
+    /// A directory where the last known endpoints are kept for a start at which the registry is down; null keeps nothing.
+    pub snapshot_dir: *const c_char,
+    /// Bytes in `snapshot_dir`.
+    pub snapshot_dir_len: usize,
+    /// DNS servers to ask, in this order, with commas between: `10.0.0.2`, `10.0.0.2:53`, `[::1]:53`; null asks the system's.
+    pub dns_server: *const c_char,
+    /// Bytes in `dns_server`.
+    pub dns_server_len: usize,
+    /// The zone this client runs in, for policies that prefer their own; null for what the environment says (`EVENER_ZONE`).
+    pub zone: *const c_char,
+    /// Bytes in `zone`.
+    pub zone_len: usize,
+    /// The region that zone is in; null for what the environment says (`EVENER_REGION`).
+    pub region: *const c_char,
+    /// Bytes in `region`.
+    pub region_len: usize,
+    /// What registries are asked with: the target's, the fallback's and the service config's; null for what the environment says.
+    pub credentials: *const evener_credentials,
+    /// Null.
+    pub reserved_pointer: *const c_char,
 }
 
-// SAFETY: repr(C), struct_size first; four u32, two u64, then pairs of pointer-sized fields: no padding with 32 or 64 bit
+const SIZE: usize = 72 + 24 * size_of::<usize>();
+
+// SAFETY: repr(C), struct_size first; four u32, two u64, ten u32, then pairs of pointer-sized fields: no padding with 32 or 64 bit
 // pointers. Integers and raw pointers take any bit pattern.
 unsafe impl Sized32 for evener_channel_options {
-    const SIZES: &'static [usize] = &[32 + 10 * size_of::<usize>()];
+    const SIZES: &'static [usize] = &[SIZE];
 }
 
-const _: () = assert!(size_of::<evener_channel_options>() == 32 + 10 * size_of::<usize>());
+const _: () = assert!(size_of::<evener_channel_options>() == SIZE);
 
 /// The options as the engine takes them.
 pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Refusal> {
+    if given.reserved != 0 || !given.reserved_pointer.is_null() {
+        return Err(wrong("a reserved field is not zero"));
+    }
     let texts = texts(given).map_err(|status| (status, "an option is null or not UTF-8".to_owned()))?;
+    let defaults = ChannelOptions::default();
     let mut options = ChannelOptions {
         service_config: texts.service_config,
         static_file: texts.static_file.map(PathBuf::from),
         default_authority: texts.default_authority,
-        ..ChannelOptions::default()
+        fallback_target: texts.fallback_target,
+        service_config_source: texts.service_config_source,
+        snapshot_dir: texts.snapshot_dir.map(PathBuf::from),
+        zone: texts.zone,
+        region: texts.region,
+        dns_servers: texts.dns_server.as_deref().map(dns_servers).transpose()?.unwrap_or_default(),
+        drain_timeout: milliseconds(given.drain_timeout_ms, defaults.drain_timeout),
+        dns_refresh: given_milliseconds(given.dns_refresh_ms),
+        initial_timeout: milliseconds(given.initial_timeout_ms, defaults.initial_timeout),
+        system_dns: flag("system_dns", given.system_dns)?,
+        service_config_from_dns: flag("service_config_from_dns", given.service_config_from_dns)?,
+        pipeline: pipeline(given)?,
+        seed: flag("seeded", given.seeded)?.then_some(given.seed),
+        ..defaults
     };
-    match given.seeded {
-        0 => {}
-        1 => options.seed = Some(given.seed),
-        _ => return Err((EVENER_BAD_ARGUMENT, "seeded is neither 0 nor 1".to_owned())),
-    }
-    if given.drain_timeout_ms != 0 {
-        options.drain_timeout = Duration::from_millis(given.drain_timeout_ms.into());
-    }
-    if given.dns_refresh_ms != 0 {
-        options.dns_refresh = Some(Duration::from_millis(given.dns_refresh_ms.into()));
-    }
     let (list, lists) = lists(given).map_err(|status| (status, "a list is null or misaligned".to_owned()))?;
     if !given.endpoints.is_null() {
         options.endpoints = Some(endpoints::parse(list)?);
@@ -84,24 +161,101 @@ pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Re
     if !given.lists.is_null() {
         options.named_lists = Some(endpoints::parse_named(lists)?);
     }
+    ask_with(given.credentials, &mut options)?;
     Ok(options)
+}
+
+#[cfg(feature = "registries")]
+fn ask_with(credentials: *const evener_credentials, options: &mut ChannelOptions) -> Result<(), Refusal> {
+    options.credentials = super::secrets::parse(credentials)?;
+    Ok(())
+}
+
+#[cfg(not(feature = "registries"))]
+fn ask_with(credentials: *const evener_credentials, _: &mut ChannelOptions) -> Result<(), Refusal> {
+    if credentials.is_null() { Ok(()) } else { Err(wrong("credentials: this build asks no registries")) }
+}
+
+fn pipeline(given: &evener_channel_options) -> Result<PipelineOptions, Refusal> {
+    let defaults = PipelineOptions::default();
+    let debounce = milliseconds(given.debounce_ms, defaults.debounce);
+    let options = PipelineOptions {
+        empty_hold: milliseconds(given.empty_hold_ms, defaults.empty_hold),
+        removal_epoch: milliseconds(given.removal_epoch_ms, defaults.removal_epoch),
+        max_drop_ratio: match given.max_drop_percent {
+            0 => defaults.max_drop_ratio,
+            percent => u8::try_from(percent).unwrap_or(u8::MAX),
+        },
+        max_delay: defaults.max_delay.max(debounce),
+        debounce,
+        max_stale: given_milliseconds(given.max_stale_ms),
+        on_stale: match given.on_stale {
+            0 => StalePolicy::Keep,
+            1 => StalePolicy::Drop,
+            number => return Err(wrong(&format!("on_stale: {number} is no evener_stale_policy"))),
+        },
+    };
+    options.check().map_err(|error| (EVENER_BAD_ARGUMENT, error.to_string()))?;
+    Ok(options)
+}
+
+/// A time of which 0 is the default and `EVENER_OFF` none at all.
+pub(super) fn milliseconds(given: u32, default: Duration) -> Duration {
+    match given {
+        0 => default,
+        EVENER_OFF => Duration::ZERO,
+        given => Duration::from_millis(given.into()),
+    }
+}
+
+/// A time that may be left out, by 0 or `EVENER_OFF`.
+pub(super) fn given_milliseconds(given: u32) -> Option<Duration> {
+    (given != 0 && given != EVENER_OFF).then(|| Duration::from_millis(given.into()))
+}
+
+pub(super) fn flag(name: &str, given: u32) -> Result<bool, Refusal> {
+    match given {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(wrong(&format!("{name} is neither 0 nor 1"))),
+    }
+}
+
+fn wrong(why: &str) -> Refusal {
+    (EVENER_BAD_ARGUMENT, why.to_owned())
+}
+
+fn dns_servers(text: &str) -> Result<Vec<SocketAddr>, Refusal> {
+    let one = |server: &str| {
+        let address = server.parse().or_else(|_| server.parse().map(|ip| SocketAddr::new(ip, 53)));
+        address.map_err(|_| wrong(&format!("dns_server: `{server}` is no IP address, with or without a port")))
+    };
+    text.split(',').map(str::trim).map(one).collect()
 }
 
 struct Texts {
     service_config: Option<String>,
     static_file: Option<String>,
     default_authority: Option<String>,
+    fallback_target: Option<String>,
+    service_config_source: Option<String>,
+    snapshot_dir: Option<String>,
+    dns_server: Option<String>,
+    zone: Option<String>,
+    region: Option<String>,
 }
 
 fn texts(given: &evener_channel_options) -> Result<Texts, evener_status> {
-    let owned = |data: *const c_char, text: &str| (!data.is_null()).then(|| text.to_owned());
     Ok(Texts {
-        service_config: owned(given.service_config, text!(given.service_config, given.service_config_len)),
-        static_file: owned(given.static_file, text!(given.static_file, given.static_file_len)),
-        default_authority: owned(
-            given.default_authority,
-            text!(given.default_authority, given.default_authority_len),
-        ),
+        service_config: optional(given.service_config, given.service_config_len)?,
+        static_file: optional(given.static_file, given.static_file_len)?,
+        default_authority: optional(given.default_authority, given.default_authority_len)?,
+        fallback_target: optional(given.fallback_target, given.fallback_target_len)?,
+        service_config_source: optional(given.service_config_source, given.service_config_source_len)?,
+        snapshot_dir: optional(given.snapshot_dir, given.snapshot_dir_len)?,
+        dns_server: optional(given.dns_server, given.dns_server_len)?,
+        zone: optional(given.zone, given.zone_len)?,
+        region: optional(given.region, given.region_len)?,
     })
 }
 

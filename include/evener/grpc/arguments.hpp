@@ -25,6 +25,7 @@
 
 #include <climits>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -59,6 +60,15 @@ class Arguments {
   // Names of the arguments that are not obeyed, sorted.
   std::vector<std::string> ignored() const { return {ignored_.begin(), ignored_.end()}; }
 
+  // Those of keepalive, as a JSON object.
+  std::string KeepaliveJson() const {
+    std::string json;
+    for (const auto& [name, value] : keepalive_) {
+      json.append(json.empty() ? "\"" : ",\"").append(name).append("\":").append(std::to_string(value));
+    }
+    return "{" + json + "}";
+  }
+
   ::grpc::ChannelArguments ForInnerChannel(const InnerChannelSpec& spec) const {
     ::grpc::ChannelArguments inner = passed_;
     if (!Has(GRPC_ARG_DEFAULT_AUTHORITY)) inner.SetString(GRPC_ARG_DEFAULT_AUTHORITY, spec.authority);
@@ -79,6 +89,7 @@ class Arguments {
     if (!seen_.insert(key).second) return;  // as in gRPC, the first one counts
     if (key == GRPC_ARG_SERVICE_CONFIG || key == GRPC_ARG_LB_POLICY_NAME) return Keep(arg);
     if (key == GRPC_ARG_DEFAULT_AUTHORITY && arg.type == GRPC_ARG_STRING) authority_ = arg.value.string;
+    if (key.compare(0, 14, "grpc.keepalive") == 0 && arg.type == GRPC_ARG_INTEGER) keepalive_[key] = arg.value.integer;
     if (IsIgnored(key)) {
       ignored_.insert(key);
       return;
@@ -159,6 +170,7 @@ class Arguments {
   std::string service_config_;
   std::string policy_;
   std::string authority_;
+  std::map<std::string, int> keepalive_;
   std::set<std::string> seen_;
   std::set<std::string> ignored_;
 };

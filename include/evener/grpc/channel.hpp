@@ -16,20 +16,20 @@
 #include "access.hpp"
 #include "core.hpp"
 #include "late_bind.hpp"
+#include "lint.hpp"
 #include "log.hpp"
 
 namespace evener::grpc {
 
-// Everything a channel can be told beyond target, credentials and arguments. The defaults are good.
-struct ChannelOptions {
+// Everything a channel can be told beyond target, credentials and arguments. The defaults are good. How it finds its servers is in
+// DiscoveryOptions, whose fields are set like the others: options.fallback_target = "static:///10.0.0.1:50051".
+struct ChannelOptions : DiscoveryOptions {
   // The servers, instead of those the target names; replaced at any time by Channel::UpdateEndpoints().
   std::optional<std::vector<Endpoint>> endpoints;
   // gRPC's service config, in JSON. Wins over GRPC_ARG_SERVICE_CONFIG.
   std::string service_config;
   // How long calls on an endpoint that was removed may go on before they are cancelled. 0: the default, 30 s.
   std::chrono::milliseconds drain_timeout{0};
-  // How often a DNS name is looked up again. 0: the default, 30 s.
-  std::chrono::milliseconds dns_refresh{0};
   // The JSON file that targets such as "static:///NAME" are looked up in. It is read again when it changes.
   std::string static_file;
   // Interceptors of every call, as grpc::experimental::CreateCustomChannelWithInterceptors() takes them; they see the call on the
@@ -110,6 +110,9 @@ inline Channel::Channel(const std::string& target, std::shared_ptr<::grpc::Chann
   for (const auto& name : ignored_) {
     detail::Log(LogLevel::kWarning, "channel to " + target + ": the argument " + name + " is not obeyed");
   }
+  for (const auto& finding : detail::LintArguments(sorted.KeepaliveJson())) {
+    detail::Log(LogLevel::kWarning, "channel to " + target + ": " + finding);
+  }
   detail::EngineSettings settings;
   settings.service_config =
       options.service_config.empty() ? sorted.service_config() : std::move(options.service_config);
@@ -118,7 +121,7 @@ inline Channel::Channel(const std::string& target, std::shared_ptr<::grpc::Chann
   settings.static_file = std::move(options.static_file);
   settings.authority = sorted.authority();
   settings.drain_timeout = options.drain_timeout;
-  settings.dns_refresh = options.dns_refresh;
+  settings.discovery = std::move(static_cast<DiscoveryOptions&>(options));
   detail::Transport transport{std::move(credentials), std::move(sorted), std::move(options.interceptors),
                               settings.service_config};
   failure_ = detail::Core::Open(target, settings, std::move(transport), std::move(options.observer), &core_);

@@ -6,64 +6,19 @@
 #include <evener.h>
 #include <grpcpp/support/status.h>
 
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-namespace evener::grpc {
+#include "discovery.hpp"
+#include "endpoint.hpp"
 
-// One server: where it listens, and its part of the load.
-struct Endpoint {
-  // "host:port", "[v6]:port" or "unix:/path"; several addresses of the same server separated by commas.
-  std::string addresses;
-  // Share relative to the other endpoints, for weighted_round_robin. 0 = drain: no new calls, running ones finish.
-  uint32_t weight = 1;
-  // The zone the server stands in; empty = unknown.
-  std::string zone;
-
-  Endpoint() = default;
-  // An entry as in a "static:///..." target: "host:port", then perhaps ";weight=3" and ";zone=a"; several addresses of one
-  // server with "|" between. An entry that cannot be understood is refused by whoever takes the list.
-  Endpoint(const std::string& entry) { Read(entry); }  // NOLINT: lists are written as strings
-  Endpoint(const char* entry) { Read(entry); }         // NOLINT: the same for literals
-
- private:
-  void Read(const std::string& entry);
-  bool ReadSetting(const std::string& setting);
-};
-
-inline void Endpoint::Read(const std::string& entry) {
-  auto at = entry.find(';');
-  addresses = entry.substr(0, at);
-  for (char& c : addresses) c = c == '|' ? ',' : c;
-  while (at != std::string::npos) {
-    const auto next = entry.find(';', at + 1);
-    const auto setting = entry.substr(at + 1, next == std::string::npos ? next : next - at - 1);
-    if (!ReadSetting(setting)) addresses = entry;  // which is no address: the engine says so, in words
-    at = next;
-  }
-}
-
-inline bool Endpoint::ReadSetting(const std::string& setting) {
-  constexpr std::string_view kWeight = "weight=", kZone = "zone=";
-  if (setting.compare(0, kZone.size(), kZone) == 0) {
-    zone = setting.substr(kZone.size());
-    return !zone.empty();
-  }
-  if (setting.compare(0, kWeight.size(), kWeight) != 0) return false;
-  const char* const end = setting.data() + setting.size();
-  const auto read = std::from_chars(setting.data() + kWeight.size(), end, weight);
-  return read.ec == std::errc() && read.ptr == end;
-}
-
-namespace detail {
+namespace evener::grpc::detail {
 
 // What the engine is told when it is opened. Durations of zero mean the engine's default.
 struct EngineSettings {
@@ -73,7 +28,7 @@ struct EngineSettings {
   std::string static_file;
   std::string authority;
   std::chrono::milliseconds drain_timeout{0};
-  std::chrono::milliseconds dns_refresh{0};
+  DiscoveryOptions discovery;
 };
 
 // Asks for a text until the buffer is long enough.
@@ -109,19 +64,6 @@ class ErrorText {
   evener_text text_{};
 };
 
-// The C form of a list of endpoints. It borrows the strings.
-inline std::vector<evener_address_endpoint> Borrow(const std::vector<Endpoint>& endpoints) {
-  std::vector<evener_address_endpoint> list(endpoints.size());
-  for (size_t i = 0; i < endpoints.size(); ++i) {
-    list[i].addresses = endpoints[i].addresses.data();
-    list[i].addresses_len = endpoints[i].addresses.size();
-    list[i].weight = endpoints[i].weight;
-    list[i].zone = endpoints[i].zone.empty() ? nullptr : endpoints[i].zone.data();
-    list[i].zone_len = endpoints[i].zone.size();
-  }
-  return list;
-}
-
 // All functions may be called from any thread.
 class Engine {
  public:
@@ -131,21 +73,17 @@ class Engine {
   static ::grpc::Status Open(const evener_driver* driver, const std::string& target,
                              const EngineSettings& settings, uint64_t token,
                              std::unique_ptr<Engine>* out) {
-    const auto endpoints = Borrow(settings.endpoints);
+    const BorrowedEndpoints endpoints(settings.endpoints);
     evener_channel_options options{};
     options.struct_size = sizeof options;
-    const auto lend = [](const std::string& text, const char*& data, size_t& length) {
-      data = text.empty() ? nullptr : text.data();
-      length = text.size();
-    };
-    lend(settings.service_config, options.service_config, options.service_config_len);
-    lend(settings.static_file, options.static_file, options.static_file_len);
-    lend(settings.authority, options.default_authority, options.default_authority_len);
-    const evener_address_endpoint none{};
-    if (settings.has_endpoints) options.endpoints = endpoints.empty() ? &none : endpoints.data();
+    evener_credentials credentials{};
+    Lend(settings.discovery, credentials, options);
+    Lend(settings.service_config, options.service_config, options.service_config_len);
+    Lend(settings.static_file, options.static_file, options.static_file_len);
+    Lend(settings.authority, options.default_authority, options.default_authority_len);
+    if (settings.has_endpoints) options.endpoints = endpoints.data();
     options.endpoints_len = endpoints.size();
     options.drain_timeout_ms = Milliseconds(settings.drain_timeout);
-    options.dns_refresh_ms = Milliseconds(settings.dns_refresh);
     options.token = token;
     ErrorText error;
     evener_channel* channel = nullptr;
@@ -229,7 +167,7 @@ class Engine {
   }
 
   ::grpc::Status UpdateEndpoints(const std::vector<Endpoint>& endpoints) const {
-    const auto list = Borrow(endpoints);
+    const BorrowedEndpoints list(endpoints);
     ErrorText error;
     return Answer(evener_channel_update_endpoints(channel_, list.data(), list.size(), error.out()), error);
   }
@@ -254,13 +192,6 @@ class Engine {
  private:
   explicit Engine(evener_channel* channel) : channel_(channel) {}
 
-  // Cut to what the engine can be told.
-  static uint32_t Milliseconds(std::chrono::milliseconds duration) {
-    constexpr int64_t kLongest = UINT32_MAX;
-    const int64_t count = duration.count();
-    return static_cast<uint32_t>(count < 0 ? 0 : count > kLongest ? kLongest : count);
-  }
-
   static ::grpc::Status Answer(evener_status status, const ErrorText& error) {
     return status == EVENER_OK ? ::grpc::Status::OK : Failure(status, error);
   }
@@ -274,7 +205,6 @@ class Engine {
   evener_channel* const channel_;
 };
 
-}  // namespace detail
-}  // namespace evener::grpc
+}  // namespace evener::grpc::detail
 
 #endif  // EVENER_GRPC_ENGINE_HPP
