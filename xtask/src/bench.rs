@@ -2,7 +2,8 @@
 
 use crate::command::Run;
 use crate::packages::{self, program};
-use crate::steps::readme::RESULTS;
+use crate::servers;
+use crate::steps::readme::{self, LATENCY, RESULTS};
 use crate::steps::{native, python};
 use crate::toolchain::{self, cargo};
 use crate::venv::Venv;
@@ -20,7 +21,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
     match words.as_slice() {
         [] => {
             ratios(workspace, &["--output", &workspace.file(RESULTS).to_string_lossy()])?;
-            crate::steps::readme::quote_results(workspace)
+            readme::quote_figures(workspace, RESULTS)
         }
         ["--quick"] => ratios(workspace, &["--rounds", QUICK_ROUNDS]),
         ["--criterion", rest @ ..] => cargo(workspace, "bench")
@@ -29,6 +30,22 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
             .succeed()
             .map(|_| ()),
         _ => Err("usage: cargo xtask bench [--quick | --criterion [ARGUMENT]...]".to_string()),
+    }
+}
+
+/// `cargo xtask latency [--samples N]`: from a registry's write to the first pick that honours it. With `--samples` it is shown only.
+pub fn latency(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
+    packages::ensure(&[toolchain::packages(), servers::packages()].concat())?;
+    servers::ensure(workspace)?;
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let run = cargo(workspace, "run").args(["--release", "--package", "evener-bench-latency", "--"]);
+    match words.as_slice() {
+        [] => {
+            run.arg("--output").arg(workspace.file(LATENCY)).succeed()?;
+            readme::quote_figures(workspace, LATENCY)
+        }
+        ["--samples", number] => run.args(["--samples", number]).succeed().map(|_| ()),
+        _ => Err("usage: cargo xtask latency [--samples N]".to_string()),
     }
 }
 

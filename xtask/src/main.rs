@@ -9,6 +9,7 @@
 //! cargo xtask scenarios                real registries and what goes wrong in production, under load
 //! cargo xtask fuzz                     each decoder of outside data under a fuzzer, ten minutes each
 //! cargo xtask bench                    the measured figures, beside their floors and peers
+//! cargo xtask latency                  from a registry's write to the first pick that honours it
 //! cargo xtask header                   write include/evener.h anew
 //! ```
 #![forbid(unsafe_code)]
@@ -40,6 +41,7 @@ const USAGE: &str = "usage: cargo xtask demo
        cargo xtask scenarios
        cargo xtask fuzz [--seconds N] [TARGET]...
        cargo xtask bench [--quick | --criterion [ARGUMENT]...]
+       cargo xtask latency [--samples N]
        cargo xtask header";
 
 fn main() -> ExitCode {
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         scenarios::INSIDE => scenarios::play(&workspace, &scenarios::Place::named(rest.first())),
         "fuzz" => fuzz::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
+        "latency" => bench::latency(&workspace, rest),
         "header" => steps::header::write(&workspace),
         _ => Err(USAGE.to_string()),
     };

@@ -14,8 +14,8 @@ pub const STEP: Step = Step {
 
 /// Where `cargo xtask bench` writes.
 pub const RESULTS: &str = "benches/RESULTS.md";
-const FIGURES_BEGIN: &str = "<!-- benches/RESULTS.md -->";
-const FIGURES_END: &str = "<!-- end of benches/RESULTS.md -->";
+/// Where `cargo xtask latency` writes.
+pub const LATENCY: &str = "benches/LATENCY.md";
 
 /// The files whose marked part the README must quote: `<!-- FILE -->`, then a fence.
 const QUOTED: [&str; 4] = [
@@ -38,30 +38,34 @@ fn check(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
             wrong.push(format!("README.md does not quote the marked part of {name} after <!-- {name} -->"));
         }
     }
-    let figures = read(RESULTS)?;
-    if between(&readme).is_some_and(|(_, quoted, _)| quoted.trim() == figures.trim()) {
-        tally.passed += 1;
-    } else {
-        tally.failed += 1;
-        wrong.push(format!("README.md does not quote {RESULTS}"));
+    for name in [RESULTS, LATENCY] {
+        let figures = read(name)?;
+        if between(&readme, name).is_some_and(|(_, quoted, _)| quoted.trim() == figures.trim()) {
+            tally.passed += 1;
+        } else {
+            tally.failed += 1;
+            wrong.push(format!("README.md does not quote {name}"));
+        }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-/// Writes the measured figures into README.md, where it quotes them.
-pub fn quote_results(workspace: &Workspace) -> Result<(), String> {
+/// Writes the measured figures of this file into README.md, where it quotes them.
+pub fn quote_figures(workspace: &Workspace, file: &str) -> Result<(), String> {
     let read =
         |name: &str| fs::read_to_string(workspace.file(name)).map_err(|error| format!("{name}: {error}"));
-    let (readme, figures) = (read("README.md")?, read(RESULTS)?);
-    let (before, _, after) = between(&readme).ok_or("README.md has no place for the figures")?;
+    let (readme, figures) = (read("README.md")?, read(file)?);
+    let (before, _, after) =
+        between(&readme, file).ok_or_else(|| format!("README.md has no place for {file}"))?;
     let text = format!("{before}\n{}\n{after}", figures.trim());
     fs::write(workspace.file("README.md"), text).map_err(|error| format!("README.md: {error}"))
 }
 
-/// What stands before, between and after the two comments around the figures; the comments belong to the outer parts.
-fn between(readme: &str) -> Option<(&str, &str, &str)> {
-    let begin = readme.find(FIGURES_BEGIN)? + FIGURES_BEGIN.len();
-    let end = readme.find(FIGURES_END)?;
+/// What stands before, between and after the two comments around a file's figures; the comments belong to the outer parts.
+fn between<'a>(readme: &'a str, file: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let comment = format!("<!-- {file} -->");
+    let begin = readme.find(&comment)? + comment.len();
+    let end = readme.find(&format!("<!-- end of {file} -->"))?;
     Some((readme.get(..begin)?, readme.get(begin..end)?, readme.get(end..)?))
 }
 
@@ -86,9 +90,9 @@ mod tests {
     #[test]
     fn the_figures_stand_between_two_comments() {
         let readme = "a <!-- benches/RESULTS.md -->\nb\n<!-- end of benches/RESULTS.md --> c";
-        let (before, quoted, after) = between(readme).unwrap();
+        let (before, quoted, after) = between(readme, RESULTS).unwrap();
         assert_eq!((quoted.trim(), format!("{before}{quoted}{after}").as_str()), ("b", readme));
-        assert_eq!(between("nothing"), None);
+        assert_eq!(between(readme, LATENCY), None);
     }
 
     #[test]
