@@ -66,6 +66,8 @@ fn scaled_to_zero_is_empty_after_the_hold_and_not_before() {
     world.reset(&["1", "2", "3"]);
     world.until(seconds(7));
     world.reset(&[]);
+    world.until(seconds(20));
+    world.reset(&[]);
     world.until(ms(36_999));
     assert_eq!(world.publications(), 1);
     let status = world.status();
@@ -284,6 +286,22 @@ fn what_is_dropped_for_its_age_comes_back_whole() {
         world.wait(seconds(100));
         assert_eq!(world.publications(), 4, "first, removal, drop, return");
     }
+}
+
+#[test]
+fn what_was_held_when_all_was_dropped_does_not_come_back() {
+    let mut world = dropping(5);
+    world.reset(&["1", "2", "3"]);
+    world.until(seconds(5));
+    world.reset(&["1", "2"]);
+    world.fail();
+    world.until(seconds(9));
+    assert_eq!(world.status().endpoints.held, 1);
+    world.until(seconds(10));
+    assert_eq!((world.set().len(), world.status().endpoints.held), (0, 0));
+    world.until(seconds(12));
+    world.confirm();
+    assert_eq!(world.set(), addresses(&[1, 2]));
 }
 
 #[test]
