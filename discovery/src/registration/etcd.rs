@@ -414,6 +414,10 @@ fn condition(claim: &Claim, lease: i64, found: Option<&KeyValue>) -> Result<Comp
 }
 
 #[cfg(test)]
+#[path = "etcd_tests.rs"]
+mod with_etcd;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

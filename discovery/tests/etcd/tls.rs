@@ -57,7 +57,7 @@ fn certificates_are_shown_checked_and_read_again() {
     let nobody = TlsFiles { cert: None, key: None, ..files(&authority, &client) };
     Follower::with(&target, with(nobody)).fails_after(0, ErrorClass::Unreachable);
     let missing = TlsFiles { ca: Some("/no/such/ca.pem".into()), ..files(&authority, &client) };
-    let error = Follower::with(&target, with(missing)).fails_after(0, ErrorClass::Config);
+    let error = Follower::with(&target, with(missing)).fails_after(0, ErrorClass::Denied);
     assert!(error.message.contains("/no/such/ca.pem"), "{error}");
 
     // A client whose certificate the server does not take gets another one, in the same files.

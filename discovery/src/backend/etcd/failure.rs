@@ -34,7 +34,7 @@ pub(crate) enum Kind {
     RateLimited,
     /// Another answer than the protocol has.
     Protocol,
-    /// The files or options we were given cannot be used.
+    /// The files or options that we were given cannot be used, as they are now.
     Config,
 }
 
@@ -88,10 +88,10 @@ impl Failure {
     /// For the pipeline, with the member that it happened at.
     pub fn source_error(&self, member: &str) -> SourceError {
         let (class, advice) = match self.kind {
-            Kind::Token => (ErrorClass::Denied, ""),
+            // Files may be there the next time.
+            Kind::Token | Kind::NoUsers | Kind::Config => (ErrorClass::Denied, ""),
             Kind::Credentials => (ErrorClass::Denied, "; check the user and its password"),
             Kind::Denied => (ErrorClass::Denied, "; grant the user's role the right to this prefix"),
-            Kind::NoUsers | Kind::Config => (ErrorClass::Config, ""),
             Kind::NoLeader | Kind::Unreachable => (ErrorClass::Unreachable, ""),
             Kind::Compacted | Kind::NoLease => (ErrorClass::Expired, ""),
             Kind::Held => (ErrorClass::Denied, ""),

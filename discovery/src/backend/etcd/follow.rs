@@ -112,7 +112,7 @@ impl<S: Sink> Follower<S> {
         let ranges: Vec<Range> = self.followed.iter().map(|followed| followed.range.clone()).collect();
         let answer = list(&mut session.kv.clone(), &ranges, false).await;
         let listing = match answer {
-            Err(failure) if matches!(failure.kind, Kind::Timeout | Kind::NoLeader) && !self.is_known => {
+            Err(failure) if matches!(failure.kind, Kind::Timeout | Kind::NoLeader) && self.is_desperate() => {
                 return Err(self.read_what_is_there(&ranges, failure).await);
             }
             answer => answer?,
@@ -125,6 +125,11 @@ impl<S: Sink> Follower<S> {
         self.is_known = true;
         self.sink.reset(listing.entries, listing.revision);
         Ok(())
+    }
+
+    /// Nothing was ever read, and no other member is left to ask.
+    const fn is_desperate(&self) -> bool {
+        !self.is_known && self.tried + 1 >= self.connector.len()
     }
 
     /// The cluster cannot agree and nothing is known: what one member has, old or not, is better than nothing. It is
