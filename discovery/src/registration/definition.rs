@@ -15,7 +15,8 @@ pub const MIN_TTL: Duration = Duration::from_secs(1);
 pub struct ServiceDefinition {
     /// The service's name, under which clients look for it.
     pub name: String,
-    /// What tells this instance from the service's others. `None` makes one of name, host, port and a random part.
+    /// What tells this instance from the service's others. `None` makes one of name, host and port: the same after
+    /// a restart, so that what a crash has left is taken over.
     pub id: Option<String>,
     /// The host name or IP address that clients dial, without a port. `None` takes what
     /// [`EVENER_ADVERTISE_ADDRESS`](crate::registration::ADVERTISE_ENV) says, or else this machine's address on the

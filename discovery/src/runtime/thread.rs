@@ -65,9 +65,17 @@ struct Thread {
 
 /// What a task that has something to finish before the end looks at.
 pub(crate) struct Guest {
-    /// When everything has to be over, once the end has begun.
-    pub(crate) closing: watch::Receiver<Option<Instant>>,
+    closing: watch::Receiver<Option<Instant>>,
     _stays: tasks::Sender<()>,
+}
+
+impl Guest {
+    /// Waits until the end has begun; answers when everything has to be over.
+    pub(crate) async fn closing(&mut self) -> Instant {
+        let deadline = self.closing.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
+        // Without an owner there is nobody to wait for this.
+        deadline.unwrap_or_else(Instant::now)
+    }
 }
 
 impl Runtime {
@@ -167,6 +175,17 @@ impl Runtime {
     /// Whether [`Runtime::shutdown`] was called.
     pub fn is_shut_down(&self) -> bool {
         self.inner.check().is_ok() && self.inner.lock().shut
+    }
+
+    /// Whether this is the process that the runtime was made in.
+    pub(crate) fn is_home(&self) -> bool {
+        self.inner.is_home()
+    }
+
+    /// Whether this is the runtime's own thread.
+    pub(crate) fn is_its_thread(&self) -> bool {
+        let thread = std::thread::current().id();
+        self.inner.lock().thread.as_ref().is_some_and(|own| own.id == thread)
     }
 
     /// Runs a task on the thread. With its [`Guest`] it can tell when the end has begun, which waits for the guest to

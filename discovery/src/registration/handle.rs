@@ -1,0 +1,302 @@
+//! A server's handle on its registration.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+
+use super::keeper::{Keeper, is_up};
+use super::registrar::Registrar;
+use super::{RegistrationOptions, RegistrationState, RegistrationStatus, ServiceDefinition};
+use crate::event::SourceError;
+use crate::runtime::{Guest, Observer, Runtime};
+use crate::target::redact;
+
+/// A server's record in a registry, kept there until this is closed or dropped. May be used from any thread.
+///
+/// It is written, kept alive, read back now and then, and written again whenever it is gone, however long the registry
+/// was away. Several registrations of a process, of one service or of many, are independent of each other.
+///
+/// In a forked child it knows nothing and does nothing: the server is the parent's.
+pub struct Registration {
+    runtime: Runtime,
+    desk: Option<Arc<Desk>>,
+    drop_deadline: Duration,
+}
+
+/// What the handle and the loop share.
+pub(super) struct Desk {
+    status: Mutex<RegistrationStatus>,
+    moved: Condvar,
+    wishes: watch::Sender<Wish>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+/// What the server wants.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) weight: u32,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) draining: bool,
+    draining_since: Option<Instant>,
+    close: Option<Close>,
+}
+
+/// How it is to end.
+#[derive(Clone, Copy, Debug)]
+struct Close {
+    /// When the record is to be taken away.
+    drained: Instant,
+    /// How long that may take.
+    deadline: Duration,
+}
+
+impl Registration {
+    /// Begins to register, and to keep registered.
+    pub(super) fn start<R: Registrar>(
+        runtime: &Runtime,
+        target: &str,
+        registrar: R,
+        definition: ServiceDefinition,
+        options: RegistrationOptions,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Self, SourceError> {
+        definition.check()?;
+        let wish = Wish {
+            weight: definition.weight,
+            metadata: definition.metadata.clone(),
+            draining: false,
+            draining_since: None,
+            close: None,
+        };
+        let desk = Arc::new(Desk {
+            status: Mutex::new(RegistrationStatus::new(redact(target))),
+            moved: Condvar::new(),
+            wishes: watch::Sender::new(wish),
+            observer,
+        });
+        let drop_deadline = options.drop_deadline;
+        let keeper = Keeper::new(registrar, definition, options, Arc::clone(&desk));
+        runtime.spawn(|guest| run(keeper, Arc::clone(&desk), guest))?;
+        Ok(Self { runtime: runtime.clone(), desk: Some(desk), drop_deadline })
+    }
+
+    /// Where it stands; closed in a forked child.
+    pub fn state(&self) -> RegistrationState {
+        self.desk().map_or(RegistrationState::Closed, |desk| desk.lock().state.clone())
+    }
+
+    /// Where it stands and what was counted. `None` in a forked child.
+    pub fn status(&self) -> Option<RegistrationStatus> {
+        Some(self.desk()?.lock().clone())
+    }
+
+    /// Waits until it is in the registry (true), or until it is over or the time is (false).
+    pub fn wait_registered(&self, timeout: Duration) -> bool {
+        let over = |state: &RegistrationState| *state == RegistrationState::Closed;
+        self.wait(timeout, |state| is_up(state) || over(state)).is_some_and(|state| is_up(&state))
+    }
+
+    /// Waits until it is over (true), or until the time is (false).
+    pub fn wait_closed(&self, timeout: Duration) -> bool {
+        self.desk().is_none() || self.wait(timeout, |state| *state == RegistrationState::Closed).is_some()
+    }
+
+    /// Changes the weight, the metadata, or both, in place: the record keeps its id and its lease.
+    pub fn update(&self, weight: Option<u32>, metadata: Option<BTreeMap<String, String>>) {
+        self.wish(|wish| {
+            wish.weight = weight.unwrap_or(wish.weight);
+            if let Some(metadata) = metadata {
+                wish.metadata = metadata;
+            }
+        });
+    }
+
+    /// Marks the server as leaving: clients give it no new calls. It stays registered. Doing it twice does no more.
+    pub fn drain(&self) {
+        if let Some(desk) = self.desk() {
+            desk.drain();
+        }
+    }
+
+    /// Ends it in the right order, in the background: the server is marked as leaving, `drain` goes by (from the
+    /// first such mark), the record is taken away, which may take as long as `deadline`. Doing it twice makes the
+    /// earlier of both ends count. [`Registration::wait_closed`] waits for it.
+    pub fn begin_close(&self, drain: Duration, deadline: Duration) {
+        let Some(desk) = self.desk() else { return };
+        if !drain.is_zero() {
+            desk.drain();
+        }
+        let now = Instant::now();
+        self.wish(|wish| {
+            let since = wish.draining_since.unwrap_or(now);
+            let drained = since.checked_add(drain).unwrap_or(now).max(now);
+            let earlier = wish.close.is_none_or(|close| drained + deadline < close.drained + close.deadline);
+            if earlier {
+                wish.close = Some(Close { drained, deadline });
+            }
+        });
+    }
+
+    /// As [`Registration::begin_close`], waiting for the end: at most `drain` and `deadline` together, and a little.
+    /// True when the record was taken away or was never there; false where the registry could not be asked, which
+    /// then forgets it after its time to live.
+    pub fn close(&self, drain: Duration, deadline: Duration) -> bool {
+        self.begin_close(drain, deadline);
+        let limit = drain.saturating_add(deadline).saturating_add(Duration::from_millis(500));
+        self.wait_closed(limit) && self.status().is_none_or(|status| status.last_error.is_none())
+    }
+
+    fn wish(&self, change: impl FnOnce(&mut Wish)) {
+        if let Some(desk) = self.desk() {
+            desk.wishes.send_modify(change);
+        }
+    }
+
+    fn wait(
+        &self,
+        timeout: Duration,
+        reached: impl Fn(&RegistrationState) -> bool,
+    ) -> Option<RegistrationState> {
+        let until = Instant::now().checked_add(timeout);
+        let desk = self.desk()?;
+        let mut status = desk.lock();
+        loop {
+            if reached(&status.state) {
+                return Some(status.state.clone());
+            }
+            let left = until
+                .map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return None;
+            }
+            status = desk.moved.wait_timeout(status, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Nothing in a forked child, where the locks in there may be held for ever.
+    fn desk(&self) -> Option<&Arc<Desk>> {
+        self.desk.as_ref().filter(|_| self.runtime.is_home())
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if !self.runtime.is_home() {
+            return std::mem::forget(self.desk.take());
+        }
+        if self.state() == RegistrationState::Closed {
+            return;
+        }
+        self.begin_close(Duration::ZERO, self.drop_deadline);
+        if !self.runtime.is_its_thread() {
+            self.wait_closed(self.drop_deadline);
+        }
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, RegistrationStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is known, and tells whoever waits.
+    pub(super) fn with(&self, change: impl FnOnce(&mut RegistrationStatus)) {
+        change(&mut self.lock());
+        self.moved.notify_all();
+        if let Some(observer) = &self.observer {
+            // What panics has been printed.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| observer.changed()));
+        }
+    }
+
+    /// It is in the registry. What is draining or closed stays that.
+    pub(super) fn set_registered(&self, now: Instant) {
+        let draining = self.wishes.borrow().draining;
+        self.with(|status| {
+            if !matches!(status.state, RegistrationState::Registered { .. } | RegistrationState::Closed) {
+                status.state = if draining {
+                    RegistrationState::Draining
+                } else {
+                    RegistrationState::Registered { since: now }
+                };
+            }
+        });
+    }
+
+    /// It is not in the registry. What never was, or leaves anyway, has not lost anything.
+    pub(super) fn set_lost(&self, now: Instant, cause: &SourceError) {
+        self.with(|status| {
+            if let RegistrationState::Registered { .. } = status.state {
+                status.state = RegistrationState::Lost { since: now, cause: cause.clone() };
+            }
+        });
+    }
+
+    fn drain(&self) {
+        self.wishes.send_if_modified(|wish| {
+            let first = !wish.draining;
+            wish.draining = true;
+            wish.draining_since.get_or_insert_with(Instant::now);
+            first
+        });
+        self.with(|status| {
+            if status.state != RegistrationState::Closed {
+                status.state = RegistrationState::Draining;
+            }
+        });
+    }
+}
+
+/// The whole life of a registration.
+async fn run<R: Registrar>(mut keeper: Keeper<R>, desk: Arc<Desk>, mut guest: Guest) {
+    let _closed = Closed(&desk);
+    let (mut wishes, mut seen) = (desk.wishes.subscribe(), desk.wishes.subscribe());
+    let until = tokio::select! {
+        until = end(&mut wishes, &mut guest) => until,
+        () = keeper.serve(&mut seen) => Instant::now(),
+    };
+    if keeper.withdraw(until).await {
+        desk.with(|status| status.last_error = None);
+    }
+}
+
+/// Waits until the record is to be taken away, and answers until when that must have happened.
+async fn end(wishes: &mut watch::Receiver<Wish>, guest: &mut Guest) -> Instant {
+    loop {
+        let close = wishes.borrow_and_update().close;
+        let drained = async {
+            match close {
+                Some(close) => sleep_until(close.drained.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            // The runtime ends, and with it everything.
+            until = guest.closing() => return until,
+            () = drained => return Instant::now() + close.map(|close| close.deadline).unwrap_or_default(),
+            changed = wishes.changed() => if changed.is_err() {
+                std::future::pending::<()>().await;
+            },
+        }
+    }
+}
+
+/// Says that it is over, however it ends.
+struct Closed<'a>(&'a Desk);
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.0.with(|status| status.state = RegistrationState::Closed);
+    }
+}
