@@ -302,6 +302,7 @@ fn what_was_held_when_all_was_dropped_does_not_come_back() {
     world.until(seconds(12));
     world.confirm();
     assert_eq!(world.set(), addresses(&[1, 2]));
+    assert_eq!(world.status().endpoints.held, 0);
 }
 
 #[test]
