@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::acl;
 use super::api::{Answer, Api};
 use super::poller::{Outcome, Poller};
 use super::settings::Settings;
@@ -59,9 +60,12 @@ pub fn config(target: &str, options: &WatchOptions) -> Result<ConfigOpener, Sour
 }
 
 struct KeyWatch {
+    api: Arc<Api>,
     poller: Poller,
     key: String,
     known: Option<BTreeMap<String, Vec<u8>>>,
+    /// An empty answer came, and is asked for again before it is believed.
+    is_confirming: bool,
 }
 
 impl KeyWatch {
@@ -72,7 +76,8 @@ impl KeyWatch {
         let path = format!("/v1/kv/{}", percent::encode(&key, b";"));
         let poller = Poller::new(Arc::clone(api), target, format!("key {key}"), path, hint, dice);
         let recurse = key.ends_with('/').then(String::new);
-        Self { poller: poller.at(&place).with("recurse", recurse).or_status(404), key, known: None }
+        let poller = poller.at(&place).with("recurse", recurse).or_status(404);
+        Self { api: Arc::clone(api), poller, key, known: None, is_confirming: false }
     }
 
     async fn run(mut self, feed: &ConfigFeed) -> SourceError {
@@ -86,19 +91,38 @@ impl KeyWatch {
     }
 
     async fn next(&mut self) -> Result<ConfigEvent, SourceError> {
+        loop {
+            if let Some(event) = self.try_next().await? {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// None where an answer is not believed before it comes again.
+    async fn try_next(&mut self) -> Result<Option<ConfigEvent>, SourceError> {
         let Outcome { answer, doubt } = self.poller.next().await?;
         if let Some(doubt) = doubt.filter(|_| self.known.is_some()) {
             return Err(self.poller.refuse(doubt));
         }
         let values = self.values(&answer).map_err(|error| self.poller.refuse(error))?;
+        if values.is_empty() {
+            let may = acl::may_read(&self.api, "key", &self.key, &format!("key {}", self.key)).await;
+            may.map_err(|error| self.poller.refuse(error))?;
+            if self.known.as_ref().is_some_and(|known| !known.is_empty()) && !self.is_confirming {
+                self.is_confirming = true;
+                self.poller.confirm();
+                return Ok(None);
+            }
+        }
+        self.is_confirming = false;
         let changed = self.known.as_ref() != Some(&values);
         self.poller.settle(&answer, changed);
         if !changed {
-            return Ok(ConfigEvent::Confirmed);
+            return Ok(Some(ConfigEvent::Confirmed));
         }
         self.known = Some(values.clone());
         let revision = answer.index.map(|index| index.to_string()).unwrap_or_default();
-        Ok(ConfigEvent::Reset { values, revision })
+        Ok(Some(ConfigEvent::Reset { values, revision }))
     }
 
     fn values(&self, answer: &Answer) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {

@@ -2,6 +2,7 @@
 //!
 //! A small client of its own on a general HTTP library: no timer and no connection is shared with anything else.
 
+mod acl;
 pub(crate) mod api;
 mod blocking;
 mod config;

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use reqwest::Method;
-use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::api::{Answer, Api, Question, segment};
+use super::acl;
+use super::api::{Answer, Api, segment};
 use super::gather::Report;
 use super::poller::{Outcome, Poller};
 use super::subset;
@@ -149,7 +148,10 @@ impl PlaceWatch {
             );
             return Err(SourceError::new(ErrorClass::Denied, text));
         }
-        if health.endpoints.is_empty() && health.skipped == 0 { self.authorized().await } else { Ok(()) }
+        if health.endpoints.is_empty() && health.skipped == 0 {
+            acl::may_read(&self.api, "service", &self.service, title).await?;
+        }
+        Ok(())
     }
 
     fn lacks_known(&self, health: &Health) -> bool {
@@ -158,68 +160,29 @@ impl PlaceWatch {
         self.known.iter().flatten().any(|known| !there(known))
     }
 
-    /// Whether this service may be read at all.
-    async fn authorized(&self) -> Result<(), SourceError> {
-        let settings = self.api.settings();
-        let mut wanted = vec![json!({"Resource": "service", "Access": "read", "Segment": self.service})];
-        if !self.api.has_token() {
-            // Only whoever has a token is told of nodes that were left out.
-            wanted.push(json!({"Resource": "node", "Access": "read", "Segment": ""}));
-        }
-        let mut question = Question::new(Method::POST, "/v1/internal/acl/authorize".to_owned());
-        question.body = Some(Value::Array(wanted).to_string().into_bytes());
-        question.query.extend(settings.namespace.clone().map(|name| ("ns", name)));
-        question.query.extend(settings.partition.clone().map(|name| ("partition", name)));
-        let answer = self.api.ask(question).await?;
-        match answer.status {
-            // No ACLs; or an agent too old to be asked.
-            401 | 404 | 405 => Ok(()),
-            200 if allows(&answer.body) => Ok(()),
-            200 => {
-                let who = if self.api.has_token() { "the ACL token" } else { "without an ACL token one" };
-                let text = format!(
-                    "consul: {}: the answer is empty, and {who} may not read the service (service:read, node:read): it may well be there",
-                    self.title
-                );
-                Err(SourceError::new(ErrorClass::Denied, text))
-            }
-            _ => Err(answer.refusal(&self.title).error),
-        }
-    }
-
     fn refuse(&mut self, class: ErrorClass, reason: &str) -> SourceError {
         let text = format!("consul: {}: {reason}", self.title);
         self.poller.refuse(SourceError::new(class, text))
     }
 }
 
-/// Whether everything that was asked for is allowed.
-fn allows(body: &[u8]) -> bool {
-    let Ok(Value::Array(all)) = serde_json::from_slice(body) else { return false };
-    !all.is_empty() && all.iter().all(|one| one.get("Allow").and_then(Value::as_bool) == Some(true))
-}
-
 /// The filter of a target and its tags, in Consul's language. Agents too old to know `filter` ignore it; tags are looked
 /// at again here.
 fn filter(target: &ConsulTarget) -> Option<String> {
-    let tags = target.tags.iter().map(|tag| format!("{} in Service.Tags", quoted(tag)));
+    let tags = target.tags.iter().filter_map(|tag| Some(format!("{} in Service.Tags", quoted(tag)?)));
     let own = target.filter.iter().map(|filter| format!("({filter})"));
     let all: Vec<String> = own.chain(tags).collect();
     (!all.is_empty()).then(|| all.join(" and "))
 }
 
-/// A string as Go writes it.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
+/// A text as the filter language has it: in one of two kinds of quotes, neither of which can be escaped. None for what
+/// fits into neither.
+fn quoted(text: &str) -> Option<String> {
+    let fits = |quotes: &[char]| !text.contains(|c: char| c.is_control() || quotes.contains(&c));
+    if fits(&['"', '\\']) {
+        return Some(format!("\"{text}\""));
     }
-    quoted.push('"');
-    quoted
+    fits(&['`']).then(|| format!("`{text}`"))
 }
 
 #[cfg(test)]
@@ -233,20 +196,14 @@ mod tests {
             ("", None),
             ("?tag=b&tag=a", Some(r#""a" in Service.Tags and "b" in Service.Tags"#)),
             ("?filter=x==1&tag=a", Some(r#"(x==1) and "a" in Service.Tags"#)),
-            ("?tag=%22%5C%07", Some(r#""\"\\\u0007" in Service.Tags"#)),
+            ("?tag=%22%5C", Some(r#"`"\` in Service.Tags"#)),
+            ("?tag=%22%60", None),
+            ("?tag=%07", None),
         ] {
             let Ok(Target::Consul(target)) = Target::parse(&format!("consul:///s{query}")) else {
                 unreachable!()
             };
             assert_eq!(filter(&target).as_deref(), expected);
-        }
-    }
-
-    #[test]
-    fn only_a_list_of_permissions_allows() {
-        assert!(allows(br#"[{"Allow":true}]"#));
-        for body in [r#"[{"Allow":true},{"Allow":false}]"#, "[]", "{}", "", "[{}]"] {
-            assert!(!allows(body.as_bytes()), "{body}");
         }
     }
 }
