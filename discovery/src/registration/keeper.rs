@@ -4,8 +4,10 @@
 //! Whatever goes wrong moves one of them and nothing else, so there is no failure after which nothing more is tried.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -206,7 +208,8 @@ impl<R: Registrar> Keeper<R> {
             return;
         };
         let expires = known + ttl;
-        let patience = expires.saturating_duration_since(now).clamp(MIN_PATIENCE, self.registrar.patience());
+        let patience =
+            expires.saturating_duration_since(now).max(MIN_PATIENCE).min(self.registrar.patience());
         match within(patience, self.registrar.beat()).await {
             Ok(Beat::Alive) => {
                 self.known();
@@ -301,14 +304,20 @@ enum Unready {
     Failed(SourceError),
 }
 
-/// Runs a request with a time limit.
+/// Runs a request with a time limit. A panic in it is an error like others: the registration goes on.
 async fn within<T>(
     limit: Duration,
     request: impl Future<Output = Result<T, SourceError>>,
 ) -> Result<T, SourceError> {
-    timeout(limit, request).await.unwrap_or_else(|_| {
-        Err(SourceError::new(ErrorClass::Timeout, format!("the registry did not answer within {limit:?}")))
-    })
+    let guarded = AssertUnwindSafe(request).catch_unwind();
+    match timeout(limit, guarded).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(SourceError::new(ErrorClass::Protocol, "the registry's adapter panicked")),
+        Err(_) => {
+            let text = format!("the registry did not answer within {limit:?}");
+            Err(SourceError::new(ErrorClass::Timeout, text))
+        }
+    }
 }
 
 /// Whether the server can take calls.

@@ -1,0 +1,317 @@
+//! The loop that keeps a registration, against a registry in memory that can be stopped, wiped and slowed down.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use evener_discovery::registration::{
+    Beat, Finding, Published, Ready, Record, Registrar, Registration, RegistrationOptions, RegistrationState,
+    ServiceDefinition,
+};
+use evener_discovery::runtime::Runtime;
+use evener_discovery::{ErrorClass, SourceError};
+
+const LIMIT: Duration = Duration::from_secs(20);
+const TTL: Duration = Duration::from_secs(1);
+
+/// What all registrars of a test see.
+#[derive(Default)]
+struct Registry {
+    records: BTreeMap<String, Record>,
+    is_down: bool,
+    /// Requests never end.
+    hangs: bool,
+    published: usize,
+    withdrawn: usize,
+    beats: Vec<Instant>,
+}
+
+type Shared = Arc<Mutex<Registry>>;
+
+struct InMemory {
+    registry: Shared,
+    id: Option<String>,
+}
+
+impl InMemory {
+    async fn ask<T>(&self, answer: impl FnOnce(&mut Registry) -> T) -> Result<T, SourceError> {
+        if self.registry.lock().unwrap().hangs {
+            std::future::pending::<()>().await;
+        }
+        let mut registry = self.registry.lock().unwrap();
+        if registry.is_down {
+            return Err(SourceError::new(ErrorClass::Unreachable, "connection refused"));
+        }
+        Ok(answer(&mut registry))
+    }
+}
+
+impl Registrar for InMemory {
+    fn registry(&self) -> Option<(String, u16)> {
+        None
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+
+    async fn publish(&mut self, record: &Record) -> Result<Published, SourceError> {
+        let id = record.id().to_owned();
+        self.id = Some(id.clone());
+        self.ask(|registry| {
+            registry.published += 1;
+            registry.records.insert(id, record.clone());
+            Published { ttl: Some(TTL) }
+        })
+        .await
+    }
+
+    async fn beat(&mut self) -> Result<Beat, SourceError> {
+        let id = self.id.clone().unwrap_or_default();
+        self.ask(|registry| {
+            registry.beats.push(Instant::now());
+            if registry.records.contains_key(&id) { Beat::Alive } else { Beat::Gone }
+        })
+        .await
+    }
+
+    async fn verify(&mut self, record: &Record) -> Result<Finding, SourceError> {
+        self.ask(|registry| match registry.records.get(record.id()) {
+            Some(held) if held == record => Finding::Intact,
+            Some(_) => Finding::Damaged("another record".to_owned()),
+            None => Finding::Damaged("no record".to_owned()),
+        })
+        .await
+    }
+
+    async fn withdraw(&mut self) -> Result<(), SourceError> {
+        let id = self.id.clone().unwrap_or_default();
+        self.ask(|registry| {
+            registry.records.remove(&id);
+            registry.withdrawn += 1;
+        })
+        .await
+    }
+}
+
+fn definition(port: u16) -> ServiceDefinition {
+    ServiceDefinition { host: Some("10.0.0.1".to_owned()), ..ServiceDefinition::new("user-service", port) }
+}
+
+fn options() -> RegistrationOptions {
+    let verify_interval = Duration::from_secs(1);
+    RegistrationOptions { verify_interval, seed: Some(7), ..RegistrationOptions::default() }
+}
+
+fn register_as(
+    runtime: &Runtime,
+    registry: &Shared,
+    definition: ServiceDefinition,
+    options: RegistrationOptions,
+) -> Registration {
+    let registrar = InMemory { registry: Arc::clone(registry), id: None };
+    runtime.register_with("memory:///", registrar, definition, options, None).unwrap()
+}
+
+fn register(runtime: &Runtime, registry: &Shared, port: u16) -> Registration {
+    register_as(runtime, registry, definition(port), options())
+}
+
+fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what} did not happen within {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn look<T>(registry: &Shared, question: impl FnOnce(&Registry) -> T) -> T {
+    question(&registry.lock().unwrap())
+}
+
+fn is_lost(registration: &Registration) -> bool {
+    matches!(registration.state(), RegistrationState::Lost { .. })
+}
+
+#[test]
+fn a_registration_is_kept_alive_in_a_third_of_its_time_and_ends_with_its_handle() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let registration = register(&runtime, &registry, 1);
+    assert!(registration.wait_registered(LIMIT));
+    let status = registration.status().unwrap();
+    assert_eq!(status.address.as_deref(), Some("10.0.0.1:1"));
+    assert_eq!(status.id.as_deref(), Some("user-service-10.0.0.1-1"));
+    eventually("beats", || look(&registry, |registry| registry.beats.len() >= 4).then_some(()));
+    let beats = look(&registry, |registry| registry.beats.clone());
+    // Beats are planned from the one before; a busy machine may delay them, never hasten.
+    assert!(beats.windows(2).all(|pair| pair[1] - pair[0] >= TTL * 29 / 100), "{beats:?}");
+    assert_eq!(look(&registry, |registry| registry.published), 1);
+    drop(registration);
+    assert!(look(&registry, |registry| registry.records.is_empty()));
+}
+
+#[test]
+fn what_the_registry_has_lost_is_written_again() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let registration = register(&runtime, &registry, 1);
+    assert!(registration.wait_registered(LIMIT));
+    for round in 1..=2 {
+        registry.lock().unwrap().records.clear();
+        eventually("written again", || look(&registry, |registry| registry.records.len() == 1).then_some(()));
+        assert_eq!(registration.status().unwrap().repairs, round);
+    }
+    assert!(registration.wait_registered(LIMIT));
+}
+
+#[test]
+fn what_somebody_else_has_changed_is_repaired() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let registration = register(&runtime, &registry, 1);
+    assert!(registration.wait_registered(LIMIT));
+    registry.lock().unwrap().records.values_mut().for_each(|record| record.definition.weight = 99);
+    eventually("repaired", || {
+        look(&registry, |registry| registry.records.values().all(|record| record.weight() == 1)).then_some(())
+    });
+    assert_eq!(registration.status().unwrap().repairs, 1);
+}
+
+#[test]
+fn a_registry_that_is_away_is_tried_for_ever_and_gets_the_record_when_it_is_back() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    registry.lock().unwrap().is_down = true;
+    let registration = register(&runtime, &registry, 1);
+    let error = eventually("an error", || registration.status()?.last_error);
+    assert_eq!(error.message, "connection refused");
+    assert_eq!(registration.state(), RegistrationState::Registering, "it never was registered");
+    assert!(!registration.wait_registered(Duration::from_millis(50)));
+    registry.lock().unwrap().is_down = false;
+    assert!(registration.wait_registered(LIMIT));
+
+    for hangs in [false, true] {
+        let broken =
+            |registry: &mut Registry, on| if hangs { registry.hangs = on } else { registry.is_down = on };
+        broken(&mut registry.lock().unwrap(), true);
+        registry.lock().unwrap().records.clear();
+        eventually("lost", || is_lost(&registration).then_some(()));
+        broken(&mut registry.lock().unwrap(), false);
+        assert!(registration.wait_registered(LIMIT));
+        assert_eq!(look(&registry, |registry| registry.records.len()), 1);
+    }
+}
+
+#[test]
+fn an_update_changes_the_record_in_place() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let registration = register(&runtime, &registry, 1);
+    assert!(registration.wait_registered(LIMIT));
+    registration.update(Some(5), Some([("build".to_owned(), "7".to_owned())].into()));
+    eventually("updated", || {
+        look(&registry, |registry| {
+            let record = registry.records.values().next()?;
+            (record.weight() == 5 && record.definition.metadata["build"] == "7").then_some(())
+        })
+    });
+    registration.update(Some(5), None);
+    assert!(matches!(registration.state(), RegistrationState::Registered { .. }));
+    let status = registration.status().unwrap();
+    assert_eq!((status.publications, status.repairs), (2, 0), "no new registration");
+}
+
+#[test]
+fn a_server_leaves_in_order_and_is_kept_alive_until_it_does() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let registration = register(&runtime, &registry, 1);
+    assert!(registration.wait_registered(LIMIT));
+    let began = Instant::now();
+    registration.begin_close(2 * TTL, LIMIT);
+    assert_eq!(registration.state(), RegistrationState::Draining);
+    eventually("marked", || {
+        look(&registry, |registry| registry.records.values().all(|record| record.weight() == 0)).then_some(())
+    });
+    assert_eq!(look(&registry, |registry| (registry.records.len(), registry.withdrawn)), (1, 0));
+    assert!(registration.wait_closed(LIMIT));
+    assert!(began.elapsed() >= 2 * TTL, "{:?}", began.elapsed());
+    assert_eq!(look(&registry, |registry| (registry.records.len(), registry.withdrawn)), (0, 1));
+    let kept = look(&registry, |registry| registry.beats.iter().filter(|at| **at > began + TTL / 2).count());
+    assert!(kept > 0, "no sign of life while it drained");
+    assert!(registration.close(LIMIT, LIMIT), "twice does no more");
+    assert_eq!(look(&registry, |registry| registry.withdrawn), 1);
+}
+
+#[test]
+fn a_registry_that_hangs_holds_nobody_up_longer_than_the_deadline() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let registration = register(&runtime, &registry, 1);
+    assert!(registration.wait_registered(LIMIT));
+    registry.lock().unwrap().hangs = true;
+    let began = Instant::now();
+    assert!(!registration.close(Duration::ZERO, Duration::from_millis(700)));
+    assert!(began.elapsed() < LIMIT / 4, "{:?}", began.elapsed());
+    assert_eq!(registration.state(), RegistrationState::Closed);
+
+    let options = RegistrationOptions { drop_deadline: Duration::from_millis(300), ..options() };
+    let other = register_as(&runtime, &registry, definition(2), options);
+    let began = Instant::now();
+    drop(other);
+    assert!(began.elapsed() < LIMIT / 4, "{:?}", began.elapsed());
+}
+
+#[test]
+fn several_registrations_of_a_process_are_independent() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let registrations: Vec<Registration> = (1..=3).map(|port| register(&runtime, &registry, port)).collect();
+    assert!(registrations.iter().all(|registration| registration.wait_registered(LIMIT)));
+    assert_eq!(look(&registry, |registry| registry.records.len()), 3);
+    assert!(registrations[1].close(Duration::ZERO, LIMIT));
+    assert_eq!(look(&registry, |registry| registry.records.len()), 2);
+    assert!(matches!(registrations[0].state(), RegistrationState::Registered { .. }));
+    assert!(runtime.shutdown(LIMIT), "the others are withdrawn");
+    assert!(look(&registry, |registry| registry.records.is_empty()));
+    assert!(registrations.iter().all(|registration| registration.state() == RegistrationState::Closed));
+}
+
+#[test]
+fn nothing_is_registered_before_the_server_is_ready() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let is_ready = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_ready);
+    let probe = move || match asked.load(Ordering::SeqCst) {
+        true => Ok(()),
+        false => Err("warming up".to_owned()),
+    };
+    let options_of = |ready| RegistrationOptions { ready, ..options() };
+    let registration =
+        register_as(&runtime, &registry, definition(1), options_of(Ready::Probe(Arc::new(probe))));
+    let error = eventually("asked", || registration.status()?.last_error);
+    assert!(error.message.contains("warming up"), "{error}");
+    assert_eq!(look(&registry, |registry| registry.published), 0);
+    is_ready.store(true, Ordering::SeqCst);
+    assert!(registration.wait_registered(LIMIT));
+
+    // Bound to no port yet: there is nobody to connect to.
+    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let here = ServiceDefinition { host: Some("127.0.0.1".to_owned()), ..definition(address.port()) };
+    let registration = register_as(&runtime, &registry, here, options_of(Ready::Listening));
+    let error = eventually("asked", || registration.status()?.last_error);
+    assert!(error.message.contains("not ready"), "{error}");
+    let _listener = std::net::TcpListener::bind(address).unwrap();
+    assert!(registration.wait_registered(LIMIT));
+}
+
+#[test]
+fn what_cannot_be_registered_is_refused_at_once() {
+    let runtime = Runtime::new();
+    let refused = |target: &str, port: u16| {
+        let answer = runtime.register(target, definition(port), options(), None);
+        answer.map(drop).unwrap_err().message
+    };
+    assert!(refused("etcd:///services", 0).contains("port"));
+    let error = refused("zookeeper://me:hush@host/services", 1);
+    assert!(error.contains("etcd:///PREFIX") && !error.contains("hush"), "{error}");
+}
