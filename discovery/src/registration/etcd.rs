@@ -32,12 +32,15 @@ const RACES: usize = 5;
 pub(super) struct EtcdRegistrar {
     connector: Connector,
     target: EtcdTarget,
+    /// What a new lease is to have.
     ttl: Duration,
     /// Taken out while something is asked, so that what is cut short begins with another connection.
     session: Option<Session>,
     /// Something was asked and the answer not waited for.
     is_asking: bool,
     lease: Option<Lease>,
+    /// A lease that was not heard of for its whole time to live, and may still hold our key.
+    past: Option<i64>,
     /// The stream of signs of life, taken out while one is given.
     beats: Option<(LeaseKeeper, LeaseKeepAliveStream)>,
     /// The key that was written last.
@@ -48,6 +51,8 @@ pub(super) struct EtcdRegistrar {
 struct Lease {
     id: i64,
     ttl: Duration,
+    /// When the registry last knew it.
+    known: Instant,
 }
 
 /// A key that is to be ours.
@@ -56,6 +61,8 @@ struct Claim {
     key: String,
     value: String,
     endpoint: Endpoint,
+    /// A lease that was ours before.
+    past: Option<i64>,
     /// A record of the same address by another lease is one of ours, from before a restart.
     may_inherit: bool,
 }
@@ -78,6 +85,7 @@ pub(super) fn registrar(
         session: None,
         is_asking: false,
         lease: None,
+        past: None,
         beats: None,
         written: None,
     })
@@ -112,7 +120,7 @@ impl EtcdRegistrar {
         };
         let key = prefix(&self.target.uri.path, format) + &last;
         let may_inherit = self.written.as_ref() != Some(&key);
-        Ok(Claim { key, value, endpoint, may_inherit })
+        Ok(Claim { key, value, endpoint, past: self.past, may_inherit })
     }
 
     /// The lease we have, or a new one.
@@ -124,9 +132,17 @@ impl EtcdRegistrar {
         let grant = |mut session: Session| async move { Ok(session.lease.grant(seconds, None).await?) };
         let granted = self.ask(grant).await?;
         let ttl = Duration::from_secs(granted.ttl().max(1).unsigned_abs());
-        let lease = Lease { id: granted.id(), ttl };
+        let lease = Lease { id: granted.id(), ttl, known: Instant::now() };
         self.lease = Some(lease);
         Ok(lease)
+    }
+
+    /// A lease that was not heard of for so long has expired, or will before we can do anything about it.
+    fn judge_lease(&mut self) {
+        if let Some(lease) = self.lease.filter(|lease| lease.known.elapsed() >= lease.ttl) {
+            self.past = Some(lease.id);
+            self.forget_lease();
+        }
     }
 
     fn forget_lease(&mut self) {
@@ -199,6 +215,12 @@ impl EtcdRegistrar {
         answer
     }
 
+    fn is_known(&mut self, id: i64) {
+        if let Some(lease) = self.lease.as_mut().filter(|lease| lease.id == id) {
+            lease.known = Instant::now();
+        }
+    }
+
     fn told(&self, failure: &Failure) -> SourceError {
         failure.source_error(self.connector.member())
     }
@@ -267,11 +289,15 @@ impl Registrar for EtcdRegistrar {
     }
 
     async fn publish(&mut self, record: &Record) -> Result<Published, SourceError> {
+        self.judge_lease();
+        self.ttl = record.definition.ttl;
         let claim = self.claim(record)?;
         let lease = match self.try_publish(&claim).await {
             Ok(lease) => lease,
             Err(failure) => return Err(self.told(&failure)),
         };
+        self.past = None;
+        self.is_known(lease.id);
         let before = self.written.replace(claim.key.clone());
         if let Some(before) = before.filter(|before| *before != claim.key)
             && let Err(failure) = self.remove(before).await
@@ -286,7 +312,10 @@ impl Registrar for EtcdRegistrar {
         let answer = timeout(ANSWER, self.try_beat(lease)).await;
         let answer = answer.unwrap_or_else(|_| Err(Failure::timeout("a sign of life", ANSWER)));
         match answer {
-            Ok(Beat::Alive) => Ok(Beat::Alive),
+            Ok(Beat::Alive) => {
+                self.is_known(lease.id);
+                Ok(Beat::Alive)
+            }
             Ok(Beat::Gone) => {
                 self.forget_lease();
                 Ok(Beat::Gone)
@@ -329,25 +358,23 @@ impl Registrar for EtcdRegistrar {
     }
 
     async fn withdraw(&mut self) -> Result<(), SourceError> {
-        let Some(lease) = self.lease else { return Ok(()) };
-        let mut answer = Ok(());
-        if let Some(key) = self.written.clone() {
-            answer = self.remove(key).await;
+        if let (Some(_), Some(key)) = (self.lease, self.written.clone())
+            && let Err(failure) = self.remove(key).await
+        {
+            return Err(self.told(&failure));
         }
-        // With the lease goes whatever else may have been written with it.
-        if answer.is_ok() {
+        // With a lease goes whatever else may have been written with it.
+        for lease in [self.past, self.lease.map(|lease| lease.id)].into_iter().flatten() {
             let revoke =
-                |mut session: Session| async move { Ok(session.lease.revoke(lease.id).await.map(drop)?) };
-            answer = self.ask(revoke).await;
-        }
-        match answer {
-            Err(failure) if failure.kind != Kind::NoLease => Err(self.told(&failure)),
-            _ => {
-                self.forget_lease();
-                self.written = None;
-                Ok(())
+                |mut session: Session| async move { Ok(session.lease.revoke(lease).await.map(drop)?) };
+            match self.ask(revoke).await {
+                Err(failure) if failure.kind != Kind::NoLease => return Err(self.told(&failure)),
+                _ => {}
             }
         }
+        self.forget_lease();
+        (self.past, self.written) = (None, None);
+        Ok(())
     }
 }
 
@@ -400,8 +427,8 @@ async fn write(session: Session, claim: Claim, lease: i64) -> Result<(), Failure
 fn condition(claim: &Claim, lease: i64, found: Option<&KeyValue>) -> Result<Compare, Failure> {
     let key = claim.key.clone();
     let Some(found) = found else { return Ok(Compare::create_revision(key, CompareOp::Equal, 0)) };
-    if found.lease() == lease {
-        return Ok(Compare::lease(key, CompareOp::Equal, lease));
+    if found.lease() == lease || Some(found.lease()) == claim.past {
+        return Ok(Compare::lease(key, CompareOp::Equal, found.lease()));
     }
     let other = decode(&claim.key, found.value()).ok().flatten();
     let is_our_address = other.as_ref().is_some_and(|other| other.addresses == claim.endpoint.addresses);

@@ -4,5 +4,6 @@ mod auth;
 mod config;
 mod outages;
 mod read;
+mod registration;
 mod support;
 mod tls;
