@@ -8,6 +8,8 @@ mod dns;
 #[cfg(feature = "etcd")]
 pub mod etcd;
 mod fixed;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod system;
 
 use std::future::Future;
@@ -89,7 +91,7 @@ pub fn open(target: &Target, options: &WatchOptions) -> Result<Opener, SourceErr
         #[cfg(feature = "consul")]
         Target::Consul(target) => consul::open(target, options),
         #[cfg(feature = "kubernetes")]
-        Target::Kubernetes(_) => Err(absent("kubernetes")),
+        Target::Kubernetes(target) => kubernetes::open(target, options),
         #[allow(unreachable_patterns, reason = "with every feature there is none left")]
         _ => Err(absent(target.scheme())),
     }

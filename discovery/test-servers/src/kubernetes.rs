@@ -122,8 +122,16 @@ impl KubeApi {
     /// # Panics
     /// When it is refused.
     pub fn apply(&self, path: &str, object: &Value) {
+        self.apply_text(path, &object.to_string());
+    }
+
+    /// As [`KubeApi::apply`], with the object as YAML or JSON text.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn apply_text(&self, path: &str, text: &str) {
         let path = format!("{path}?fieldManager=evener-tests&force=true");
-        let answer = self.send("PATCH", &path, "application/apply-patch+yaml", &object.to_string());
+        let answer = self.send("PATCH", &path, "application/apply-patch+yaml", text);
         let answer = answer.unwrap_or_else(|reason| panic!("apply {path}: {reason}"));
         assert!(answer.is_success(), "apply {path}: {} {}", answer.status, answer.body);
     }

@@ -113,3 +113,30 @@ pub fn written(parts: &[Part]) -> Vec<String> {
     written.sort();
     written
 }
+
+/// What all that was said adds up to.
+#[derive(Default)]
+#[allow(dead_code, reason = "each test program uses what it needs")]
+pub struct Sum {
+    parts: Vec<Part>,
+}
+
+#[allow(dead_code, reason = "each test program uses what it needs")]
+impl Sum {
+    pub fn take(&mut self, event: Event) {
+        match event {
+            Event::Reset { parts, .. } => self.parts = parts,
+            Event::Apply { changed, removed, .. } => {
+                self.parts.retain(|part| {
+                    !removed.contains(&part.key) && changed.iter().all(|change| change.key != part.key)
+                });
+                self.parts.extend(changed);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn written(&self) -> Vec<String> {
+        written(&self.parts)
+    }
+}

@@ -1,0 +1,364 @@
+//! Services of Kubernetes by their EndpointSlices: listed, then watched from where the list ended.
+//!
+//! The state is that of client-go's reflector: a list in pages gives a version; a watch from it tells each change with
+//! its version; a watch that breaks off is resumed at the last version heard of, so that nothing is missed and nothing
+//! listed again; only where the server no longer has that version (410, as a status or as an event) is listed anew. kube's
+//! own `watcher` is not used: it swallows bookmarks, which are what tells that a quiet Service is still watched, and resumes
+//! for ever where 410 comes as a status.
+
+mod access;
+mod lines;
+mod refusal;
+mod slices;
+
+use std::time::Duration;
+
+use futures_util::io::AsyncBufRead;
+use kube::api::{ListParams, WatchParams};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::backend::{Feed, Opener};
+use crate::event::{ErrorClass, Event, SourceError};
+use crate::pipeline::Reconnect;
+use crate::record::endpoint_slice::{Slice, WatchLine, decode_line, decode_list};
+use crate::runtime::{Dice, WatchOptions};
+use crate::target::KubernetesTarget;
+
+use access::{Access, Surroundings};
+use lines::Lines;
+use refusal::Question;
+use slices::Slices;
+
+/// How many slices a page of a list has.
+const PAGE: u32 = 500;
+/// How long an answer may take to begin, and a page to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a watch lasts at most; servers end them at 300 s.
+const WATCH: Duration = Duration::from_secs(290);
+/// How long after its time a watch that the server has not ended is given up: the connection is dead.
+const OVERTIME: Duration = Duration::from_secs(5);
+/// A watch that is resumed and quiet for so long has been accepted.
+const ACCEPTED_AFTER: Duration = Duration::from_secs(1);
+/// A watch that ends sooner than this has not worked, however politely it ended.
+const SHORTEST: Duration = Duration::from_secs(2);
+/// A watch of this length in which not even a bookmark came may be of a server that has lost its memory.
+const SUSPICIOUS: Duration = Duration::from_secs(30);
+/// The least time between two looks at whether the watch can be believed.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+
+/// The backend of a `kubernetes:` target.
+pub fn open(target: &KubernetesTarget, options: &WatchOptions) -> Result<Opener, SourceError> {
+    Ok(open_in(target, options, Surroundings::new()))
+}
+
+fn open_in(target: &KubernetesTarget, options: &WatchOptions, surroundings: Surroundings) -> Opener {
+    let watch = Watch {
+        service: target.service.clone(),
+        access: Access::new(target, &options.credentials, surroundings),
+        slices: Slices::new(target.port.clone(), target.family),
+        length: target.watch_timeout.unwrap_or(WATCH),
+        version: None,
+        is_stale: false,
+        listed: None,
+        looked: None,
+        reconnect: Reconnect::default(),
+        dice: Dice::new(options.seed),
+    };
+    Box::new(move |feed| Box::pin(watch.run(feed)))
+}
+
+struct Watch {
+    service: String,
+    access: Access,
+    slices: Slices,
+    length: Duration,
+    /// The version up to which everything was heard; `None` before the first list and after it was lost.
+    version: Option<String>,
+    /// Whether the last thing that was said is that nobody can be asked.
+    is_stale: bool,
+    /// When everything was listed last, and when somebody's doubt was last looked into.
+    listed: Option<Instant>,
+    looked: Option<Instant>,
+    reconnect: Reconnect,
+    dice: Dice,
+}
+
+/// Why a watch ended.
+enum Ended {
+    /// Its time was over, or a list has taken its place: the next one goes on at the version that is known.
+    Resume,
+    /// The version that is known is of no use any more.
+    Relist,
+}
+
+/// What happened while the watch was waited for.
+enum Heard {
+    Line(String),
+    End,
+    Quiet,
+    Hint,
+}
+
+impl Watch {
+    async fn run(mut self, feed: Feed) -> SourceError {
+        loop {
+            match self.cycle(&feed).await {
+                Ok(Ended::Resume) => {}
+                Ok(Ended::Relist) => {
+                    self.version = None;
+                    // A version that is too old as soon as it is listed must not become a storm.
+                    if self.listed.is_some_and(|listed| listed.elapsed() < SHORTEST) {
+                        self.pause().await;
+                    }
+                }
+                Err(error) => {
+                    self.is_stale = true;
+                    if error.class == ErrorClass::Denied {
+                        self.access.distrust();
+                    }
+                    feed.send(Event::Failed(error));
+                    self.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn pause(&mut self) {
+        sleep(self.reconnect.next(std::time::Instant::now(), self.dice.roll())).await;
+    }
+
+    /// Lists where nothing is known, then watches until that ends.
+    async fn cycle(&mut self, feed: &Feed) -> Result<Ended, SourceError> {
+        self.access.refresh().await?;
+        let version = match self.version.take() {
+            Some(version) => version,
+            None => {
+                let (slices, version) = self.list().await?;
+                self.listed = Some(Instant::now());
+                let events = self.slices.reset(&slices, &version);
+                self.say(events, feed);
+                version
+            }
+        };
+        self.version = Some(version.clone());
+        self.watch(&version, feed).await
+    }
+
+    /// All slices, page by page, and the version they are of.
+    async fn list(&mut self) -> Result<(Vec<Slice>, String), SourceError> {
+        let mut slices = Vec::new();
+        let mut next = None;
+        loop {
+            let begins = next.is_none();
+            let parameters = ListParams { limit: Some(PAGE), continue_token: next, ..self.selection() };
+            let page = match self.page(&parameters).await {
+                // The list that this would be the next page of is too old: begin again.
+                Err(error) if error.class == ErrorClass::Expired && !begins => {
+                    (slices, next) = (Vec::new(), None);
+                    continue;
+                }
+                page => page?,
+            };
+            let page =
+                decode_list(&page).map_err(|reason| self.question().error(ErrorClass::Protocol, &reason))?;
+            slices.extend(page.items);
+            next = page.metadata.continue_token.filter(|token| !token.is_empty());
+            if next.is_some() {
+                continue;
+            }
+            let version = page.metadata.resource_version.filter(|version| !version.is_empty());
+            let version = version.ok_or_else(|| {
+                self.question().error(ErrorClass::Protocol, "lists without a resourceVersion")
+            })?;
+            return Ok((slices, version));
+        }
+    }
+
+    async fn page(&mut self, parameters: &ListParams) -> Result<String, SourceError> {
+        let authorization = self.access.authorization()?;
+        let (client, request) = self.access.client()?;
+        let mut request = request.list(parameters).map_err(|error| self.unfit(&error))?;
+        if let Some(value) = authorization {
+            request.headers_mut().insert("authorization", self.header(&value)?);
+        }
+        match timeout(PATIENCE, client.request_text(request)).await {
+            Ok(answer) => answer.map_err(|error| self.question().failed(&error)),
+            Err(_) => Err(self.silent()),
+        }
+    }
+
+    fn selection(&self) -> ListParams {
+        ListParams::default().labels(&format!("kubernetes.io/service-name={}", self.service))
+    }
+
+    /// Watches from a version on.
+    async fn watch(&mut self, version: &str, feed: &Feed) -> Result<Ended, SourceError> {
+        // Between 90 and 100 % of its length, so that clients do not come back in step.
+        let length = self.dice.around(self.length.mul_f64(0.95), 5).max(Duration::from_secs(1));
+        let lines = match self.start_watch(version, length).await {
+            Err(error) if error.class == ErrorClass::Expired => return Ok(Ended::Relist),
+            lines => lines?,
+        };
+        let began = Instant::now();
+        self.reconnect.connected(std::time::Instant::now());
+        let mut lines = Lines::new(lines);
+        let (mut heard_any, mut is_accepted) = (false, false);
+        loop {
+            let quiet_at = if is_accepted { began + length + OVERTIME } else { began + ACCEPTED_AFTER };
+            let heard = tokio::select! {
+                biased;
+                line = timeout_at(quiet_at, lines.next()) => self.heard(line)?,
+                () = feed.hinted() => Heard::Hint,
+            };
+            match heard {
+                Heard::Line(line) => {
+                    (heard_any, is_accepted) = (true, true);
+                    if let Some(ended) = self.take(&line, feed)? {
+                        return Ok(ended);
+                    }
+                }
+                Heard::Quiet if is_accepted => return Err(self.silent()),
+                Heard::Quiet => {
+                    is_accepted = true;
+                    self.confirm_if_stale(feed);
+                }
+                Heard::Hint => {
+                    if self.look_again(feed).await? {
+                        return Ok(Ended::Resume);
+                    }
+                }
+                Heard::End if began.elapsed() < SHORTEST => {
+                    return Err(self.question().error(ErrorClass::Unreachable, "ended the watch at once"));
+                }
+                Heard::End if !heard_any && began.elapsed() >= SUSPICIOUS => return Ok(Ended::Relist),
+                Heard::End => return Ok(Ended::Resume),
+            }
+        }
+    }
+
+    async fn start_watch(
+        &mut self,
+        version: &str,
+        length: Duration,
+    ) -> Result<impl AsyncBufRead + Unpin + use<>, SourceError> {
+        let seconds = u32::try_from(length.as_secs()).unwrap_or(1);
+        let label_selector = self.selection().label_selector;
+        let parameters =
+            WatchParams { label_selector, bookmarks: true, timeout: Some(seconds), ..WatchParams::default() };
+        let authorization = self.access.authorization()?;
+        let (client, request) = self.access.client()?;
+        let mut request = request.watch(&parameters, version).map_err(|error| self.unfit(&error))?;
+        if let Some(value) = authorization {
+            request.headers_mut().insert("authorization", self.header(&value)?);
+        }
+        match timeout(PATIENCE, client.request_stream(request)).await {
+            Ok(stream) => stream.map(Box::pin).map_err(|error| self.question().failed(&error)),
+            Err(_) => Err(self.silent()),
+        }
+    }
+
+    /// What the stream brought.
+    fn heard(
+        &self,
+        line: Result<std::io::Result<Option<String>>, tokio::time::error::Elapsed>,
+    ) -> Result<Heard, SourceError> {
+        match line {
+            Ok(Ok(Some(line))) => Ok(Heard::Line(line)),
+            Ok(Ok(None)) => Ok(Heard::End),
+            Ok(Err(error)) => {
+                Err(self.question().error(ErrorClass::Unreachable, &format!("the watch broke off: {error}")))
+            }
+            Err(_) => Ok(Heard::Quiet),
+        }
+    }
+
+    /// Takes one line of the watch over; some end it.
+    fn take(&mut self, line: &str, feed: &Feed) -> Result<Option<Ended>, SourceError> {
+        if line.trim().is_empty() {
+            return Ok(None);
+        }
+        let known = |version: Option<String>, before: &Option<String>| {
+            version.or_else(|| before.clone()).unwrap_or_default()
+        };
+        let (version, events) = match decode_line(line) {
+            Ok(WatchLine::Applied(slice)) => {
+                let version = known(slice.metadata.resource_version.clone(), &self.version);
+                (version.clone(), self.slices.apply(&slice, &version))
+            }
+            Ok(WatchLine::Deleted(gone)) => {
+                let version = known(gone.resource_version, &self.version);
+                (version.clone(), self.slices.delete(&gone.name, &version))
+            }
+            Ok(WatchLine::Bookmark(version)) => {
+                (version.clone(), vec![Event::Confirmed { revision: Some(version) }])
+            }
+            Ok(WatchLine::Error { code: 410, .. }) => return Ok(Some(Ended::Relist)),
+            Ok(WatchLine::Error { code, message }) => return Err(self.question().refused(code, &message)),
+            Err(example) => {
+                feed.send(Event::Skipped { count: 1, example });
+                return Ok(None);
+            }
+        };
+        self.version = Some(version);
+        self.say(events, feed);
+        Ok(None)
+    }
+
+    fn say(&mut self, events: Vec<Event>, feed: &Feed) {
+        self.is_stale = false;
+        for event in events {
+            feed.send(event);
+        }
+    }
+
+    /// A watch that goes on after a failure has missed nothing.
+    fn confirm_if_stale(&mut self, feed: &Feed) {
+        if self.is_stale {
+            self.say(vec![Event::Confirmed { revision: self.version.clone() }], feed);
+        }
+    }
+
+    /// Somebody doubts what is known: lists beside the watch. Says whether the watch had missed something, and what
+    /// was listed has taken its place.
+    async fn look_again(&mut self, feed: &Feed) -> Result<bool, SourceError> {
+        if let Some(looked) = self.looked {
+            let next = looked + BETWEEN_LOOKS;
+            if Instant::now() < next {
+                return Ok(false);
+            }
+        }
+        self.looked = Some(Instant::now());
+        let (slices, version) = self.list().await?;
+        if self.slices.agree_with(&slices) {
+            self.say(vec![Event::Confirmed { revision: Some(version) }], feed);
+            return Ok(false);
+        }
+        let events = self.slices.reset(&slices, &version);
+        self.say(events, feed);
+        self.version = Some(version);
+        Ok(true)
+    }
+
+    fn question(&self) -> Question<'_> {
+        Question { server: self.access.server(), namespace: self.access.namespace(), service: &self.service }
+    }
+
+    fn silent(&self) -> SourceError {
+        self.question().error(ErrorClass::Timeout, "does not answer")
+    }
+
+    fn unfit(&self, error: &dyn std::fmt::Display) -> SourceError {
+        self.question().error(ErrorClass::Config, &format!("cannot be asked: {error}"))
+    }
+
+    /// `http::HeaderValue`, whose crate is known here by inference alone.
+    fn header<T: std::str::FromStr>(&self, value: &str) -> Result<T, SourceError> {
+        value.parse().map_err(|_| {
+            self.question()
+                .error(ErrorClass::Denied, "cannot be asked: the token holds what no header may hold")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
