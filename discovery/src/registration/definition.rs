@@ -40,7 +40,7 @@ pub struct ServiceDefinition {
     pub region: Option<String>,
     /// Checks that the registry is to make (Consul); a registration has to be kept alive whatever they say.
     pub checks: Vec<Check>,
-    /// After how long without a sign of life the registry drops the instance: 15 s. At least [`MIN_TTL`].
+    /// After how long without a sign of life the registry drops the instance: 30 s. At least [`MIN_TTL`].
     pub ttl: Duration,
     /// Fields of the registry's own form of a definition that have no place above, handed on as they are.
     pub extra: BTreeMap<String, Value>,
@@ -62,7 +62,7 @@ impl ServiceDefinition {
             zone: None,
             region: None,
             checks: Vec::new(),
-            ttl: Duration::from_secs(15),
+            ttl: Duration::from_secs(30),
             extra: BTreeMap::new(),
         }
     }
