@@ -196,9 +196,9 @@ impl Etcd {
         self.process.resume();
     }
 
-    /// True when it has a leader and serves.
+    /// True when it has a leader and serves. (`/readyz` is not known to Debian's.)
     pub fn is_ready(&self) -> bool {
-        http::get(&format!("127.0.0.1:{}", self.metrics), "/readyz").is_ok_and(|answer| answer.is_success())
+        http::get(&format!("127.0.0.1:{}", self.metrics), "/health").is_ok_and(|answer| answer.is_success())
     }
 
     fn change(&self, changes: &[Change]) {

@@ -8,15 +8,19 @@ use std::path::{Path, PathBuf};
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];
 /// What Debian brings; everything else is built by `cargo xtask servers`.
 const FROM_DEBIAN: [&str; 2] = ["named", "nsupdate"];
+/// What is built where there is Go; Debian's, older ones serve nearly as well where there is none.
+const FROM_EITHER: [&str; 2] = ["etcd", "etcdctl"];
 
 /// The program `name`: `etcd`, `etcdctl`, `consul`, `kube-apiserver`, `named`, `nsupdate`. `None` when it is not there.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let folders: Vec<PathBuf> = if FROM_DEBIAN.contains(&name) {
+    let mut folders = Vec::new();
+    if !FROM_DEBIAN.contains(&name) {
+        folders.push(built_servers());
+    }
+    if FROM_DEBIAN.contains(&name) || FROM_EITHER.contains(&name) {
         let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path).chain(SYSTEM.map(PathBuf::from)).collect()
-    } else {
-        vec![built_servers()]
-    };
+        folders.extend(env::split_paths(&path).chain(SYSTEM.map(PathBuf::from)));
+    }
     folders.into_iter().map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! **Where the programs are**: the folder named by `EVENER_SERVERS`, otherwise `servers` in the target directory, where `cargo xtask servers`
-//! puts them. `named` and `nsupdate` are Debian's. A server that is missing skips the test with one line on standard error; with `CI=true` it
+//! puts them. `named` and `nsupdate` are Debian's, and so may etcd be where nobody has built one. A server that is missing skips the test with one line on standard error; with `CI=true` it
 //! fails the test. A server that is there but does not start fails the test, with what it printed.
 //!
 //! What takes the test's machine apart (a missing port, a full disk) panics: these are tests.
