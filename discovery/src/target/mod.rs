@@ -64,7 +64,7 @@ pub enum Target {
     /// The keys below a prefix in etcd.
     Etcd(EtcdTarget),
     /// A service in Consul's catalogue.
-    Consul(ConsulTarget),
+    Consul(Box<ConsulTarget>),
     /// A Service's EndpointSlices in Kubernetes.
     Kubernetes(KubernetesTarget),
     /// A name for a resolver that the application registered.
@@ -118,7 +118,7 @@ impl Target {
         match scheme.as_str() {
             scheme if is_custom(scheme) => custom::parse(scheme, rest).map(Self::Custom),
             "etcd" => etcd::parse(rest).map(Self::Etcd),
-            "consul" => consul::parse(rest).map(Self::Consul),
+            "consul" => consul::parse(rest).map(|target| Self::Consul(Box::new(target))),
             "kubernetes" => kubernetes::parse(rest).map(Self::Kubernetes),
             "dns+srv" => srv::parse(rest).map(Self::Srv),
             "dns" => dns::parse(rest),

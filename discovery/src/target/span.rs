@@ -33,7 +33,7 @@ fn read(text: &str) -> Option<Duration> {
 pub(super) fn write(span: Duration) -> String {
     let millis = span.as_millis();
     let whole =
-        [(3_600_000, "h"), (60_000, "m"), (1000, "s")].into_iter().find(|(unit, _)| millis % unit == 0);
+        [(3_600_000, "h"), (60_000, "m"), (1000, "s")].into_iter().find(|(unit, _)| millis.is_multiple_of(*unit));
     match whole {
         Some((unit, name)) if millis > 0 => format!("{}{name}", millis / unit),
         _ => format!("{millis}ms"),

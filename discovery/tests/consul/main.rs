@@ -6,6 +6,7 @@ mod config;
 mod doubles;
 mod failover;
 mod outage;
+mod registration;
 #[path = "../support/mod.rs"]
 mod support;
 mod watch;
@@ -63,6 +64,17 @@ impl Backend {
         self.until(&format!("the endpoints {expected:?}"), |event| match event {
             Event::Reset { parts, .. } if plain(&parts) == expected => Some(()),
             Event::Apply { changed, .. } if plain(&changed) == expected => Some(()),
+            _ => None,
+        });
+    }
+
+    /// Waits for the next word on the endpoints, which has to be this.
+    fn until_next_set(&mut self, expected: &[&str]) {
+        self.until(&format!("the endpoints {expected:?} next"), |event| match event {
+            Event::Reset { parts: all, .. } | Event::Apply { changed: all, .. } => {
+                assert_eq!(plain(&all), expected);
+                Some(())
+            }
             _ => None,
         });
     }

@@ -47,7 +47,7 @@ impl Gather {
     pub fn report(&mut self, number: usize, report: Report) -> Vec<Event> {
         let Some(place) = self.places.get_mut(number) else { return Vec::new() };
         match report {
-            Report::Skipped { count, example } => return vec![Event::Skipped { count, example }],
+            Report::Skipped { count, example } => vec![Event::Skipped { count, example }],
             Report::Failed(error) => {
                 self.is_torn = true;
                 place.error = Some(error.clone());

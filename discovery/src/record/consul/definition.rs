@@ -250,7 +250,7 @@ impl Reader {
             tags: texts(rest.remove("Tags")),
             metadata: meta(rest.remove("Meta")),
             weight: weight.and_then(|weight| u32::try_from(weight).ok()),
-            checks: checks.into_iter().filter_map(|check| into_object(check)).collect(),
+            checks: checks.into_iter().filter_map(into_object).collect(),
             rest,
             token,
         })
@@ -341,7 +341,7 @@ impl Reader {
 }
 
 fn span(node: &Node<'_>) -> Result<std::time::Duration, JsonError> {
-    duration::decode(node.string()?).map_err(|reason| node.error(format!("{reason}")))
+    duration::decode(node.string()?).map_err(|reason| node.error(reason))
 }
 
 fn strings(node: &Node<'_>) -> Result<Value, JsonError> {
