@@ -542,6 +542,104 @@ typedef uint32_t evener_condition;
 #endif // __cplusplus
 #endif
 
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * How a registry checks a server (`evener_check.kind`).
+ */
+enum evener_check_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * The registration gives signs of life itself, each within `interval_ms` of the one before.
+     */
+    EVENER_CHECK_TTL = 1,
+#endif
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * An HTTP request to the URL in `target` that is answered with 2xx.
+     */
+    EVENER_CHECK_HTTP = 2,
+#endif
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * A TCP connection to `target`, HOST:PORT.
+     */
+    EVENER_CHECK_TCP = 3,
+#endif
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * gRPC's health service at `target`, HOST:PORT or HOST:PORT/SERVICE.
+     */
+    EVENER_CHECK_GRPC = 4,
+#endif
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * A program on the registry's agent, `target`, with `arguments`. Exit code 0 passes, 1 warns.
+     */
+    EVENER_CHECK_SCRIPT = 5,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum evener_check_kind evener_check_kind;
+#else
+typedef uint32_t evener_check_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Where a registration stands.
+ */
+enum evener_registration_phase
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * It has not been in the registry yet.
+     */
+    EVENER_REGISTERING = 0,
+#endif
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * It is in the registry.
+     */
+    EVENER_REGISTERED = 1,
+#endif
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * It was in the registry, and as far as is known it is not now. It will be again.
+     */
+    EVENER_REGISTRATION_LOST = 2,
+#endif
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * It is marked as leaving, and still kept alive.
+     */
+    EVENER_REGISTRATION_DRAINING = 3,
+#endif
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+    /**
+     * It is over.
+     */
+    EVENER_REGISTRATION_CLOSED = 4,
+#endif
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum evener_registration_phase evener_registration_phase;
+#else
+typedef uint32_t evener_registration_phase;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+#endif
+
 #if defined(EVENER_CHANNELS)
 /**
  * What becomes of endpoints that are older than `evener_channel_options.max_stale_ms`.
@@ -679,6 +777,18 @@ typedef struct evener_controller evener_controller;
  * evener_driver_register_scheme, evener_register, evener_config_watch_open.
  */
 typedef struct evener_driver evener_driver;
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * A server's record in a registry, kept there until this is closed or freed: written, kept alive, read back now and then, and written
+ * again whenever it is gone, however long the registry was away. Any thread may use it. Made by evener_register, freed by
+ * evener_registration_free.
+ *
+ * Used by: evener_registration_state, evener_registration_wait, evener_registration_update, evener_registration_drain,
+ * evener_registration_close, evener_registration_describe.
+ */
+typedef struct evener_registration evener_registration;
 #endif
 
 /**
@@ -1465,6 +1575,217 @@ typedef struct evener_event {
 } evener_event;
 #endif
 
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * A text of a list.
+ */
+typedef struct evener_word {
+    /**
+     * The text, UTF-8.
+     */
+    const char *text;
+    /**
+     * Bytes in `text`.
+     */
+    size_t text_len;
+} evener_word;
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * A check that the registry is to make of a server (Consul). Zero it, then set what you need.
+ */
+typedef struct evener_check {
+    /**
+     * An evener_check_kind.
+     */
+    uint32_t kind;
+    /**
+     * Milliseconds from one run to the next; 0 = 10 s.
+     */
+    uint32_t interval_ms;
+    /**
+     * Milliseconds that one run may take; 0 = the registry's default.
+     */
+    uint32_t timeout_ms;
+    /**
+     * Milliseconds in the critical state after which the registry forgets the server; 0 = a default, never none.
+     */
+    uint32_t deregister_after_ms;
+    /**
+     * What is checked; see evener_check_kind.
+     */
+    const char *target;
+    /**
+     * Bytes in `target`.
+     */
+    size_t target_len;
+    /**
+     * What the check is called; null lets the registry choose.
+     */
+    const char *name;
+    /**
+     * Bytes in `name`.
+     */
+    size_t name_len;
+    /**
+     * A script's arguments; null for none.
+     */
+    const struct evener_word *arguments;
+    /**
+     * How many.
+     */
+    size_t arguments_len;
+    /**
+     * 1: gRPC over TLS. Else 0.
+     */
+    uint32_t tls;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} evener_check;
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * One server of a service: what is written into a registry. Zero it, set `struct_size`, then either `name` and `port` and what else
+ * you need, or `json` and nothing else. Texts and lists are copied.
+ */
+typedef struct evener_service {
+    /**
+     * `sizeof(evener_service)`.
+     */
+    uint32_t struct_size;
+    /**
+     * The port that clients dial, 1 to 65535.
+     */
+    uint32_t port;
+    /**
+     * Its share of the calls relative to the others'; 0 = 1. `EVENER_OFF`: none.
+     */
+    uint32_t weight;
+    /**
+     * Its share while a check of it warns (Consul); 0 = the registry's default. `EVENER_OFF`: none.
+     */
+    uint32_t warning_weight;
+    /**
+     * Its tier: 0 is used first.
+     */
+    uint32_t priority;
+    /**
+     * Milliseconds without a sign of life after which the registry drops it; 0 = 15 s. At least 1000.
+     */
+    uint32_t ttl_ms;
+    /**
+     * A Consul service definition, `{"service": {...}}`, unchanged: of one service. Null for none.
+     */
+    const char *json;
+    /**
+     * Bytes in `json`.
+     */
+    size_t json_len;
+    /**
+     * The service's name, under which clients look for it.
+     */
+    const char *name;
+    /**
+     * Bytes in `name`.
+     */
+    size_t name_len;
+    /**
+     * What tells this server from the service's others; null makes one of name, host and port.
+     */
+    const char *id;
+    /**
+     * Bytes in `id`.
+     */
+    size_t id_len;
+    /**
+     * The host name or IP address that clients dial, without a port; null takes what the environment says
+     * (`EVENER_ADVERTISE_ADDRESS`), or else this machine's address on the way to the registry.
+     */
+    const char *host;
+    /**
+     * Bytes in `host`.
+     */
+    size_t host_len;
+    /**
+     * The zone it runs in; null for none.
+     */
+    const char *zone;
+    /**
+     * Bytes in `zone`.
+     */
+    size_t zone_len;
+    /**
+     * The region that zone is in; null for none.
+     */
+    const char *region;
+    /**
+     * Bytes in `region`.
+     */
+    size_t region_len;
+    /**
+     * Consul's tags; null for none.
+     */
+    const struct evener_word *tags;
+    /**
+     * How many.
+     */
+    size_t tags_len;
+    /**
+     * Whatever else clients may want to know, each key once; null for nothing.
+     */
+    const struct evener_pair *metadata;
+    /**
+     * How many.
+     */
+    size_t metadata_len;
+    /**
+     * Checks that the registry is to make (Consul); null for none.
+     */
+    const struct evener_check *checks;
+    /**
+     * How many.
+     */
+    size_t checks_len;
+} evener_service;
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * How a registration is kept. Zero it, set `struct_size`, then set what you need.
+ */
+typedef struct evener_registration_options {
+    /**
+     * `sizeof(evener_registration_options)`.
+     */
+    uint32_t struct_size;
+    /**
+     * 1: nothing is registered before a TCP connection to the address that is registered succeeds. 0: at once; whoever registers has
+     * made sure that the server can take calls.
+     */
+    uint32_t wait_for_listening;
+    /**
+     * Milliseconds between two looks at what the registry holds, to repair what is wrong; 0 = 30 s. At least 1000.
+     */
+    uint32_t verify_interval_ms;
+    /**
+     * Milliseconds that evener_registration_free waits for the record to be taken away; 0 = 2 s. `EVENER_OFF`: it does not wait.
+     */
+    uint32_t free_timeout_ms;
+    /**
+     * What the registry is asked with; null for what the environment says.
+     */
+    const struct evener_credentials *credentials;
+    /**
+     * Null.
+     */
+    const char *reserved;
+} evener_registration_options;
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -2219,6 +2540,110 @@ evener_status evener_lint(uint32_t kind,
                           const char *document,
                           size_t document_len,
                           struct evener_text *findings);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Registers a server, from now until evener_registration_close: in etcd (`etcd:///services`), in Consul (`consul:` or
+ * `consul://agent:8500`). `options` and `error` may be null. It begins in the background: evener_registration_wait waits for it.
+ *
+ * On `EVENER_OK` `*error` holds what of a `json` definition has no effect, mostly nothing.
+ *
+ * Any thread. The caller frees it with evener_registration_free; it ends with its driver. Several servers of a process may be
+ * registered. Not from an interrupt or signal handler.
+ * Errors, told in words in `*error`: `EVENER_BAD_TARGET`, `EVENER_BAD_ARGUMENT`; also `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`,
+ * `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`.
+ */
+evener_status evener_register(const struct evener_driver *driver,
+                              const char *target,
+                              size_t target_len,
+                              const struct evener_service *service,
+                              const struct evener_registration_options *options,
+                              struct evener_registration **registration,
+                              struct evener_text *error);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Frees a registration (null is nothing), closing it first: the record is taken away, which is waited for as its options say.
+ *
+ * Any thread; no call on it may be under way. Not from an interrupt or signal handler.
+ * Errors: `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_registration_free(struct evener_registration *registration);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Writes where it stands, an evener_registration_phase, and in `*cause`, which may be null, why it is not in the registry or what went
+ * wrong last.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_registration_state(const struct evener_registration *registration,
+                                        uint32_t *state,
+                                        struct evener_text *cause);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Waits until it is in the registry, at most `timeout_ms` milliseconds (negative: for ever): `EVENER_OK` or `EVENER_TIMEOUT`.
+ *
+ * Any thread; blocks. Not from an interrupt or signal handler.
+ * Errors: `EVENER_SHUT_DOWN` (it is over), `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_registration_wait(const struct evener_registration *registration,
+                                       int64_t timeout_ms);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Changes its weight (negative: as it is), its metadata (null: as it is), or both, in place: the record keeps its id and its lease.
+ *
+ * Any thread. The list is copied. Not from an interrupt or signal handler.
+ * Errors: `EVENER_BAD_ARGUMENT` (a weight above 2^32 - 1), `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`,
+ * `EVENER_BAD_UTF8`.
+ */
+evener_status evener_registration_update(const struct evener_registration *registration,
+                                         int64_t weight,
+                                         const struct evener_pair *metadata,
+                                         size_t metadata_len);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Marks the server as leaving: clients give it no new calls. It stays registered until evener_registration_close.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_registration_drain(const struct evener_registration *registration);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Ends it in the right order, and waits for that: the server is marked as leaving, `drain_ms` milliseconds go by (from the first such
+ * mark), the record is taken away, which may take `timeout_ms`. `EVENER_OK`, or `EVENER_TIMEOUT` where the registry could not be asked:
+ * it forgets the server after its time to live. Doing it twice does no more.
+ *
+ * Any thread; blocks. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
+ */
+evener_status evener_registration_close(const struct evener_registration *registration,
+                                        uint32_t drain_ms,
+                                        uint32_t timeout_ms);
+#endif
+
+#if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
+/**
+ * Writes what is known of it, as JSON: state, target, id, address, last error, and what was counted.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_TOO_SMALL` (see evener_text).
+ */
+evener_status evener_registration_describe(const struct evener_registration *registration,
+                                           struct evener_text *text);
 #endif
 
 #if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))

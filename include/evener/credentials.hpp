@@ -4,6 +4,7 @@
 
 #include "../evener.h"
 
+#include <cstddef>
 #include <string>
 
 namespace evener {
@@ -31,7 +32,7 @@ struct Credentials {
 
 // The C form. It borrows the texts.
 inline evener_credentials borrow(const Credentials& credentials) {
-  const auto lend = [](const std::string& text, const char*& data, size_t& length) {
+  const auto lend = [](const std::string& text, const char*& data, std::size_t& length) {
     data = text.empty() ? nullptr : text.data();
     length = text.size();
   };

@@ -25,9 +25,13 @@
 //   core        carries out orders, watches connections
 //   late_bind   calls that wait for an endpoint
 //   channel     what the application gets
+//   resolver    schemes of the application's own
+//   services    registration, and configuration from registries
 #ifndef EVENER_GRPC_HPP
 #define EVENER_GRPC_HPP
 
 #include "grpc/channel.hpp"
+#include "grpc/resolver.hpp"
+#include "grpc/services.hpp"
 
 #endif  // EVENER_GRPC_HPP

@@ -14,9 +14,13 @@ mod lint;
 mod object;
 mod options;
 #[cfg(feature = "registries")]
+mod registration;
+#[cfg(feature = "registries")]
 mod resolvers;
 #[cfg(feature = "registries")]
 mod secrets;
+#[cfg(feature = "registries")]
+mod service;
 mod text;
 
 pub use call::*;
@@ -29,5 +33,9 @@ pub use endpoints::{evener_address_endpoint, evener_condition, evener_named_list
 pub use lint::*;
 pub use options::{EVENER_OFF, evener_channel_options, evener_stale_policy};
 #[cfg(feature = "registries")]
+pub use registration::*;
+#[cfg(feature = "registries")]
 pub use resolvers::*;
+#[cfg(feature = "registries")]
+pub use service::{evener_check, evener_check_kind, evener_service, evener_word};
 pub use text::evener_text;

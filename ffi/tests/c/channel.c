@@ -1,32 +1,11 @@
 /* Channels through the C ABI, over a transport that connects nothing: it only says it did. */
-#include "evener.h"
+#include "check.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-static int failures;
-
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++; \
-        } \
-    } while (0)
-#define IS(call, status) \
-    do { \
-        evener_status is_ = (call); \
-        if (is_ != (status)) { \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, evener_status_message(is_)); \
-            failures++; \
-        } \
-    } while (0)
-
-#define TEXT(literal) (literal), sizeof(literal) - 1
 #define METHOD TEXT("/demo.Demo/Unary")
 
 static evener_driver *driver;

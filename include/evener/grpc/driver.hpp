@@ -31,6 +31,7 @@ struct Event {
   uint32_t endpoint = 0;
   uint32_t state = 0;
   uint32_t level = 0;
+  uint64_t resolver = 0;
   std::string text;
 };
 
@@ -92,6 +93,12 @@ class Driver {
     handlers_.erase(token);
   }
 
+  // Orders about resolvers go there, on the thread that takes the orders, from now on.
+  void RouteResolvers(std::function<void(const Event&)> handler) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    resolvers_ = std::move(handler);
+  }
+
  private:
   Driver() {
     evener_driver* engine = nullptr;
@@ -136,16 +143,30 @@ class Driver {
     }
   }
 
+  static bool IsAboutResolver(uint32_t kind) {
+    return kind == EVENER_EVENT_RESOLVE_START || kind == EVENER_EVENT_RESOLVE_STOP || kind == EVENER_EVENT_RESOLVE_NOW;
+  }
+
   void Deliver(const evener_event& event) {
+    Event copy{event.kind, event.endpoint, event.state, event.level, event.resolver, {}};
+    if (event.text != nullptr) copy.text.assign(event.text, event.text_len);
+    if (!IsAboutResolver(event.kind)) return DeliverTo(event.token, std::move(copy));
+    std::function<void(const Event&)> resolvers;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      resolvers = resolvers_;
+    }
+    if (resolvers) resolvers(copy);
+  }
+
+  void DeliverTo(uint64_t token, Event copy) {
     std::weak_ptr<EventHandler> handler;
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      const auto found = handlers_.find(event.token);
+      const auto found = handlers_.find(token);
       if (found == handlers_.end()) return;
       handler = found->second;
     }
-    Event copy{event.kind, event.endpoint, event.state, event.level, {}};
-    if (event.text != nullptr) copy.text.assign(event.text, event.text_len);
     Post([handler, copy = std::move(copy)] {
       if (auto strong = handler.lock()) strong->Handle(copy);
     });
@@ -158,6 +179,7 @@ class Driver {
   bool waking_ = false;
   uint64_t last_token_ = 0;
   std::unordered_map<uint64_t, std::weak_ptr<EventHandler>> handlers_;
+  std::function<void(const Event&)> resolvers_;
 };
 
 }  // namespace evener::grpc::detail

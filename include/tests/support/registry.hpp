@@ -17,7 +17,9 @@ namespace evener_tests {
 
 inline std::string ServerProgram(const std::string& name) {
   const char* const given = std::getenv("EVENER_SERVERS");
-  return std::string(given != nullptr ? given : EVENER_TEST_SERVERS) + "/" + name;
+  const std::string built = std::string(given != nullptr ? given : EVENER_TEST_SERVERS) + "/" + name;
+  if (std::filesystem::exists(built) || name == "consul") return built;
+  return "/usr/bin/" + name;  // Debian has an etcd
 }
 
 // Whether the case cannot be run, which it says then.

@@ -136,9 +136,11 @@ class Service final : public Demo::Service {
 // Listens from construction; Stop() and Start() take it away and bring it back at the same port.
 class TestServer {
  public:
-  explicit TestServer(std::string name, std::shared_ptr<grpc::ServerCredentials> credentials = nullptr, int port = 0)
+  explicit TestServer(std::string name, std::shared_ptr<grpc::ServerCredentials> credentials = nullptr, int port = 0,
+                      std::string host = "127.0.0.1")
       : service(std::move(name)),
         credentials_(credentials ? std::move(credentials) : grpc::InsecureServerCredentials()),
+        host_(std::move(host)),
         port_(port) {
     Start();
   }
@@ -150,7 +152,7 @@ class TestServer {
     CHECK(Eventually([this] {
       grpc::ServerBuilder builder;
       int port = 0;
-      builder.AddListeningPort("127.0.0.1:" + std::to_string(port_), credentials_, &port);
+      builder.AddListeningPort(address(), credentials_, &port);
       builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
       builder.SetMaxReceiveMessageSize(-1);
       builder.RegisterService(&service);
@@ -168,7 +170,7 @@ class TestServer {
     server_.reset();
   }
 
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return host_ + ":" + std::to_string(port_); }
 
   // What it answers to grpc.health.v1.Health about a service, where it has been built with that.
   void SetServing(const std::string& name, bool serving) {
@@ -180,6 +182,7 @@ class TestServer {
 
  private:
   const std::shared_ptr<grpc::ServerCredentials> credentials_;
+  const std::string host_;
   int port_;
   std::unique_ptr<grpc::Server> server_;
 };

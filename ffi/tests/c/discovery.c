@@ -1,0 +1,267 @@
+/* Options of live targets, schemes of the program's own and configuration, through the C ABI, without a registry. */
+#include "check.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static evener_driver *driver;
+static char why_bytes[512];
+
+static evener_text why(void) {
+    memset(why_bytes, 0, sizeof why_bytes);
+    return (evener_text){why_bytes, sizeof why_bytes, 0};
+}
+
+static evener_channel_options options_of(void) {
+    evener_channel_options options;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    return options;
+}
+
+/* Opening with these options is refused, and the reason names the option. */
+static void refuses(const evener_channel_options *options, evener_status status, const char *word) {
+    evener_channel *channel = NULL;
+    evener_text reason = why();
+    IS(evener_channel_open(driver, TEXT("static:///h:1"), options, &channel, &reason), status);
+    if (strstr(why_bytes, word) == NULL) fprintf(stderr, "\"%s\" does not name %s\n", why_bytes, word), failures++;
+    CHECK(channel == NULL);
+}
+
+static void wrong_options_are_named(void) {
+    evener_channel_options options;
+#define REFUSES(field, value, status, word) \
+    do { \
+        options = options_of(); \
+        options.field = (value); \
+        refuses(&options, (status), (word)); \
+    } while (0)
+    REFUSES(seeded, 2, EVENER_BAD_ARGUMENT, "seeded");
+    REFUSES(max_drop_percent, 101, EVENER_BAD_ARGUMENT, "max_drop_ratio");
+    REFUSES(max_drop_percent, 100000, EVENER_BAD_ARGUMENT, "max_drop_ratio");
+    REFUSES(on_stale, 2, EVENER_BAD_ARGUMENT, "on_stale");
+    REFUSES(on_stale, EVENER_STALE_DROP, EVENER_BAD_ARGUMENT, "max_stale");
+    REFUSES(system_dns, 7, EVENER_BAD_ARGUMENT, "system_dns");
+    REFUSES(service_config_from_dns, 2, EVENER_BAD_ARGUMENT, "service_config_from_dns");
+    REFUSES(reserved, 1, EVENER_BAD_ARGUMENT, "reserved");
+    REFUSES(reserved_pointer, "x", EVENER_BAD_ARGUMENT, "reserved");
+    REFUSES(fallback_target_len, 1, EVENER_NULL_POINTER, "null");
+    options = options_of();
+    options.dns_server = "10.0.0.1,somewhere";
+    options.dns_server_len = strlen(options.dns_server);
+    refuses(&options, EVENER_BAD_ARGUMENT, "`somewhere`");
+    options.dns_server = "\xff";
+    options.dns_server_len = 1;
+    refuses(&options, EVENER_BAD_UTF8, "UTF-8");
+    options = options_of();
+    options.fallback_target = "static:///h:1;weight=much";
+    options.fallback_target_len = strlen(options.fallback_target);
+    refuses(&options, EVENER_BAD_TARGET, "weight");
+    options = options_of();
+    options.service_config_source = "dns:///config";
+    options.service_config_source_len = strlen(options.service_config_source);
+    evener_channel *channel = NULL;
+    evener_text reason = why();
+    CHECK(evener_channel_open(driver, TEXT("static:///h:1"), &options, &channel, &reason) >= 100 && channel == NULL);
+}
+
+static evener_credentials credentials_of(void) {
+    evener_credentials credentials;
+    memset(&credentials, 0, sizeof credentials);
+    credentials.struct_size = sizeof credentials;
+    return credentials;
+}
+
+static void wrong_credentials_are_named(void) {
+    evener_channel_options options = options_of();
+    evener_credentials credentials = credentials_of();
+    options.credentials = &credentials;
+    credentials.struct_size = 9;
+    refuses(&options, EVENER_BAD_SIZE, "credentials");
+    credentials = credentials_of();
+    credentials.tls = 2;
+    refuses(&options, EVENER_BAD_ARGUMENT, "tls");
+    credentials = credentials_of();
+    credentials.user = "root";
+    credentials.user_len = 4;
+    refuses(&options, EVENER_BAD_ARGUMENT, "password");
+    credentials.password = credentials.password_file = "secret";
+    credentials.password_len = credentials.password_file_len = 6;
+    refuses(&options, EVENER_BAD_ARGUMENT, "password_file");
+    CHECK(strstr(why_bytes, "secret") == NULL);
+    credentials = credentials_of();
+    credentials.token_len = 3;
+    refuses(&options, EVENER_NULL_POINTER, "credentials");
+    options.credentials = (const evener_credentials *)(const void *)(why_bytes + 1);
+    refuses(&options, EVENER_MISALIGNED, "credentials");
+}
+
+static evener_address_endpoint endpoint_of(const char *addresses) {
+    evener_address_endpoint endpoint;
+    memset(&endpoint, 0, sizeof endpoint);
+    endpoint.addresses = addresses;
+    endpoint.addresses_len = strlen(addresses);
+    endpoint.weight = 1;
+    return endpoint;
+}
+
+/* The next event that is not a line of log; kind 0 if none comes. */
+static evener_event next_event(void) {
+    evener_event event;
+    memset(&event, 0, sizeof event);
+    for (time_t end = time(NULL) + 20; time(NULL) < end;) {
+        if (evener_driver_next(driver, 1000, &event) == EVENER_OK && event.kind != EVENER_EVENT_LOG) return event;
+    }
+    memset(&event, 0, sizeof event);
+    return event;
+}
+
+/* Events until one of this kind; kind 0 if none comes. */
+static evener_event await_event(uint32_t kind) {
+    evener_event event;
+    do event = next_event();
+    while (event.kind != kind && event.kind != 0);
+    return event;
+}
+
+static int described(evener_channel *channel, const char *word) {
+    static char bytes[16384];
+    evener_text text = {bytes, sizeof bytes, 0};
+    IS(evener_channel_describe(channel, &text), EVENER_OK);
+    return strstr(bytes, word) != NULL;
+}
+
+/* The program is asked to resolve, and answers: with a failure, a config, a list, another list. */
+static void a_scheme_of_the_programs_own(void) {
+    evener_text reason = why();
+    evener_channel *channel = NULL;
+    evener_call call;
+    IS(evener_channel_open(driver, TEXT("mine:///users"), NULL, &channel, &reason), EVENER_BAD_TARGET);
+    IS(evener_driver_register_scheme(driver, TEXT("4mine"), &reason), EVENER_BAD_ARGUMENT);
+    CHECK(reason.length > 0);
+    IS(evener_driver_register_scheme(NULL, TEXT("mine"), NULL), EVENER_NULL_POINTER);
+    IS(evener_driver_register_scheme(driver, TEXT("\xff"), NULL), EVENER_BAD_UTF8);
+    IS(evener_driver_register_scheme(driver, TEXT("mine"), NULL), EVENER_OK);
+
+    evener_channel_options options = options_of();
+    options.removal_epoch_ms = options.debounce_ms = EVENER_OFF;
+    options.token = 5;
+    IS(evener_channel_open(driver, TEXT("mine:///users"), &options, &channel, &reason), EVENER_OK);
+    IS(evener_channel_start(channel, TEXT("/demo.Demo/Unary"), 0, &call), EVENER_QUEUE);
+    evener_event start = await_event(EVENER_EVENT_RESOLVE_START);
+    CHECK(start.resolver != 0 && start.token == 0);
+    CHECK(start.text_len == strlen("mine:///users") && memcmp(start.text, "mine:///users", start.text_len) == 0);
+
+    uint64_t resolver = start.resolver;
+    evener_address_endpoint list[2] = {endpoint_of("127.0.0.1:1"), endpoint_of("127.0.0.1:2")};
+    IS(evener_resolver_push(driver, resolver + 1, list, 2, NULL), EVENER_STALE);
+    IS(evener_resolver_push(NULL, resolver, list, 2, NULL), EVENER_NULL_POINTER);
+    IS(evener_resolver_push(driver, resolver, NULL, 2, NULL), EVENER_NULL_POINTER);
+    list[1].addresses_len = 3;
+    IS(evener_resolver_push(driver, resolver, list, 2, &reason), EVENER_BAD_ENDPOINT);
+    CHECK(strstr(why_bytes, "endpoint 1") != NULL);
+    list[1] = endpoint_of("127.0.0.1:2");
+    IS(evener_resolver_fail(driver, resolver + 1, TEXT("gone")), EVENER_STALE);
+    IS(evener_resolver_fail(driver, resolver, NULL, 1), EVENER_NULL_POINTER);
+    IS(evener_resolver_fail(driver, resolver, TEXT("the phone book burnt")), EVENER_OK);
+    IS(evener_resolver_service_config(driver, resolver + 1, TEXT("{}")), EVENER_STALE);
+    IS(evener_resolver_service_config(driver, resolver, TEXT("{\"loadBalancingConfig\":[{\"pick_random\":{}}]}")), EVENER_OK);
+    IS(evener_resolver_push(driver, resolver, list, 2, &reason), EVENER_OK);
+    for (int connected = 0; connected < 2; connected++) {
+        evener_event event = await_event(EVENER_EVENT_CONNECT);
+        CHECK(event.kind == EVENER_EVENT_CONNECT && event.token == 5);
+        IS(evener_channel_set_state(channel, event.endpoint, EVENER_READY, NULL, 0), EVENER_OK);
+    }
+    evener_event ignored;
+    for (int turn = 0; turn < 200 && evener_channel_start(channel, TEXT("/demo.Demo/Unary"), 0, &call) == EVENER_QUEUE; turn++)
+        evener_driver_next(driver, 100, &ignored);
+    evener_report report = {sizeof report, 0, 0, 0, 1000};
+    IS(evener_channel_finish(channel, &call, &report), EVENER_OK);
+    CHECK(described(channel, "\"pick_random\"") && described(channel, "\"age_seconds\""));
+
+    /* A connection is lost: the resolver is told that its list may be old. */
+    IS(evener_channel_set_state(channel, call.endpoint, EVENER_TRANSIENT_FAILURE, TEXT("reset")), EVENER_OK);
+    CHECK(await_event(EVENER_EVENT_RESOLVE_NOW).resolver == resolver);
+    IS(evener_resolver_push(driver, resolver, list, 1, &reason), EVENER_OK);
+    evener_event close = await_event(EVENER_EVENT_CLOSE);
+    CHECK(close.kind == EVENER_EVENT_CLOSE);
+    IS(evener_channel_endpoint_closed(channel, close.endpoint), EVENER_OK);
+    CHECK(!described(channel, "127.0.0.1:2"));
+
+    IS(evener_channel_free(channel), EVENER_OK);
+    CHECK(await_event(EVENER_EVENT_RESOLVE_STOP).resolver == resolver);
+    IS(evener_resolver_push(driver, resolver, list, 1, &reason), EVENER_STALE);
+}
+
+/* A target that never answers: its calls go to the fallback's endpoints after the initial timeout. */
+static void a_fallback_stands_in(void) {
+    evener_channel *channel = NULL;
+    evener_call call;
+    evener_text reason = why();
+    evener_channel_options options = options_of();
+    options.initial_timeout_ms = 50;
+    options.fallback_target = "static:///127.0.0.1:7";
+    options.fallback_target_len = strlen(options.fallback_target);
+    options.token = 6;
+    IS(evener_channel_open(driver, TEXT("mine:///silent"), &options, &channel, &reason), EVENER_OK);
+    IS(evener_channel_start(channel, TEXT("/demo.Demo/Unary"), 0, &call), EVENER_QUEUE);
+    evener_event event = await_event(EVENER_EVENT_CONNECT);
+    CHECK(event.kind == EVENER_EVENT_CONNECT && event.token == 6);
+    CHECK(described(channel, "127.0.0.1:7"));
+    IS(evener_channel_free(channel), EVENER_OK);
+}
+
+/* What can be said of a configuration without a registry: wrong targets, nothing yet, misuse. */
+static void configurations(void) {
+    evener_config_watch *watch = NULL;
+    evener_config *config = NULL;
+    evener_pair entry;
+    uint64_t epoch = 0;
+    size_t size = 0;
+    static uint32_t nothing[64];
+    evener_text reason = why();
+    IS(evener_config_watch_open(driver, TEXT("static:///config/"), NULL, &watch, &reason), EVENER_BAD_TARGET);
+    CHECK(reason.length > 0 && watch == NULL);
+    IS(evener_config_watch_open(driver, TEXT("etcd:///config/"), NULL, NULL, &reason), EVENER_NULL_POINTER);
+    IS(evener_config_watch_open(NULL, TEXT("etcd:///config/"), NULL, &watch, &reason), EVENER_NULL_POINTER);
+    evener_credentials credentials = credentials_of();
+    credentials.tls = 9;
+    IS(evener_config_watch_open(driver, TEXT("etcd:///config/"), &credentials, &watch, &reason), EVENER_BAD_ARGUMENT);
+
+    /* Nobody listens at port 1. */
+    IS(evener_config_watch_open(driver, TEXT("etcd://127.0.0.1:1/config/"), NULL, &watch, &reason), EVENER_OK);
+    IS(evener_config_watch_get(watch, &config), EVENER_NONE);
+    IS(evener_config_watch_wait(watch, 0, 50), EVENER_TIMEOUT);
+    reason = why();
+    IS(evener_config_watch_describe(watch, &reason), EVENER_OK);
+    CHECK(strstr(why_bytes, "\"epoch\":0") != NULL);
+    IS(evener_config_watch_get(watch, NULL), EVENER_NULL_POINTER);
+    IS(evener_config_watch_wait((evener_config_watch *)(void *)nothing, 0, 0), EVENER_NOT_A_BALANCER);
+    IS(evener_config_watch_free(watch), EVENER_OK);
+    IS(evener_config_watch_free(NULL), EVENER_OK);
+    IS(evener_config_watch_free((evener_config_watch *)(void *)nothing), EVENER_NOT_A_BALANCER);
+    config = (evener_config *)(void *)nothing;
+    IS(evener_config_epoch(config, &epoch), EVENER_NOT_A_BALANCER);
+    IS(evener_config_size(config, &size), EVENER_NOT_A_BALANCER);
+    IS(evener_config_revision(config, &reason), EVENER_NOT_A_BALANCER);
+    IS(evener_config_entry(config, 0, &entry), EVENER_NOT_A_BALANCER);
+    IS(evener_config_find(config, TEXT("a"), &entry), EVENER_NOT_A_BALANCER);
+    IS(evener_config_free(config), EVENER_NOT_A_BALANCER);
+    IS(evener_config_free(NULL), EVENER_OK);
+}
+
+int main(void) {
+    IS(evener_driver_new(&driver), EVENER_OK);
+    wrong_options_are_named();
+    wrong_credentials_are_named();
+    a_scheme_of_the_programs_own();
+    a_fallback_stands_in();
+    configurations();
+    IS(evener_driver_shutdown(driver), EVENER_OK);
+    IS(evener_driver_register_scheme(driver, TEXT("other"), NULL), EVENER_SHUT_DOWN);
+    evener_config_watch *watch = NULL;
+    IS(evener_config_watch_open(driver, TEXT("etcd:///config/"), NULL, &watch, NULL), EVENER_SHUT_DOWN);
+    IS(evener_driver_free(driver), EVENER_OK);
+    return failures != 0;
+}
