@@ -251,6 +251,125 @@ static void configurations(void) {
     IS(evener_config_free(NULL), EVENER_OK);
 }
 
+static evener_service service_of(void) {
+    evener_service service;
+    memset(&service, 0, sizeof service);
+    service.struct_size = sizeof service;
+    service.name = "user-service";
+    service.name_len = strlen(service.name);
+    service.host = "127.0.0.1";
+    service.host_len = strlen(service.host);
+    service.port = 50051;
+    return service;
+}
+
+#define NOBODY TEXT("etcd://127.0.0.1:1/services")
+
+/* Registering is refused, and the reason names what is wrong. */
+static void refuses_service(const evener_service *service, const evener_registration_options *options, evener_status status, const char *word) {
+    evener_registration *registration = NULL;
+    evener_text reason = why();
+    IS(evener_register(driver, NOBODY, service, options, &registration, &reason), status);
+    if (strstr(why_bytes, word) == NULL) fprintf(stderr, "\"%s\" does not name %s\n", why_bytes, word), failures++;
+    CHECK(registration == NULL);
+}
+
+static void wrong_registrations_are_named(void) {
+    evener_service service = service_of();
+    evener_registration *registration = NULL;
+    evener_text reason = why();
+    IS(evener_register(driver, TEXT("static:///x"), &service, NULL, &registration, &reason), EVENER_BAD_TARGET);
+    CHECK(reason.length > 0);
+    IS(evener_register(driver, NOBODY, NULL, NULL, &registration, &reason), EVENER_NULL_POINTER);
+    IS(evener_register(driver, NOBODY, &service, NULL, NULL, &reason), EVENER_NULL_POINTER);
+    IS(evener_register(NULL, NOBODY, &service, NULL, &registration, &reason), EVENER_NULL_POINTER);
+    service.struct_size = 12;
+    IS(evener_register(driver, NOBODY, &service, NULL, &registration, &reason), EVENER_BAD_SIZE);
+    service = service_of();
+    service.port = 65536;
+    refuses_service(&service, NULL, EVENER_BAD_ARGUMENT, "port");
+    service.port = 0;
+    refuses_service(&service, NULL, EVENER_BAD_ARGUMENT, "port");
+    service = service_of();
+    service.ttl_ms = 10;
+    refuses_service(&service, NULL, EVENER_BAD_ARGUMENT, "ttl");
+    service.ttl_ms = EVENER_OFF;
+    refuses_service(&service, NULL, EVENER_BAD_ARGUMENT, "ttl");
+    service = service_of();
+    service.tags_len = 1;
+    refuses_service(&service, NULL, EVENER_NULL_POINTER, "service");
+    service = service_of();
+    evener_check check;
+    memset(&check, 0, sizeof check);
+    service.checks = &check;
+    service.checks_len = 1;
+    refuses_service(&service, NULL, EVENER_BAD_ARGUMENT, "check 0");
+    check.kind = EVENER_CHECK_GRPC;
+    check.tls = 2;
+    refuses_service(&service, NULL, EVENER_BAD_ARGUMENT, "tls");
+    check.tls = 0;
+    check.reserved = 1;
+    refuses_service(&service, NULL, EVENER_BAD_ARGUMENT, "reserved");
+    service = service_of();
+    service.json = "{\"service\":{\"name\":\"a\",\"port\":1}}";
+    service.json_len = strlen(service.json);
+    refuses_service(&service, NULL, EVENER_BAD_ARGUMENT, "json");
+
+    service = service_of();
+    evener_registration_options options;
+    memset(&options, 0, sizeof options);
+    refuses_service(&service, &options, EVENER_BAD_SIZE, "options");
+    options.struct_size = sizeof options;
+    options.wait_for_listening = 2;
+    refuses_service(&service, &options, EVENER_BAD_ARGUMENT, "wait_for_listening");
+    options.wait_for_listening = 0;
+    options.verify_interval_ms = 10;
+    refuses_service(&service, &options, EVENER_BAD_ARGUMENT, "verify_interval_ms");
+    options.verify_interval_ms = 0;
+    options.reserved = "x";
+    refuses_service(&service, &options, EVENER_BAD_ARGUMENT, "reserved");
+}
+
+/* A registry that nobody reaches: it goes on trying, says why, and is freed in time. */
+static void a_registration_without_a_registry(void) {
+    evener_service service = service_of();
+    evener_registration *registration = NULL;
+    evener_registration_options options;
+    static uint32_t nothing[64];
+    static char bytes[4096];
+    evener_text text = {bytes, sizeof bytes, 0}, reason = why();
+    uint32_t state = 99;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.free_timeout_ms = EVENER_OFF;
+    IS(evener_register(driver, NOBODY, &service, &options, &registration, &reason), EVENER_OK);
+    IS(evener_registration_wait(registration, 50), EVENER_TIMEOUT);
+    IS(evener_registration_state(registration, &state, NULL), EVENER_OK);
+    CHECK(state == EVENER_REGISTERING);
+    IS(evener_registration_state(registration, NULL, NULL), EVENER_NULL_POINTER);
+    IS(evener_registration_update(registration, -1, NULL, 0), EVENER_OK);
+    IS(evener_registration_update(registration, 4294967296, NULL, 0), EVENER_BAD_ARGUMENT);
+    IS(evener_registration_update(registration, 3, NULL, 1), EVENER_NULL_POINTER);
+    IS(evener_registration_describe(registration, &text), EVENER_OK);
+    CHECK(strstr(bytes, "user-service-127.0.0.1-50051") != NULL);
+    IS(evener_registration_drain(registration), EVENER_OK);
+    IS(evener_registration_close(registration, 0, 50), EVENER_OK); /* it never was in there */
+    IS(evener_registration_state(registration, &state, &reason), EVENER_OK);
+    CHECK(state == EVENER_REGISTRATION_CLOSED);
+    IS(evener_registration_wait(registration, 1000), EVENER_SHUT_DOWN);
+    IS(evener_registration_free(registration), EVENER_OK);
+    IS(evener_registration_free(NULL), EVENER_OK);
+
+    registration = (evener_registration *)(void *)nothing;
+    IS(evener_registration_free(registration), EVENER_NOT_A_BALANCER);
+    IS(evener_registration_state(registration, &state, NULL), EVENER_NOT_A_BALANCER);
+    IS(evener_registration_wait(registration, 0), EVENER_NOT_A_BALANCER);
+    IS(evener_registration_update(registration, 1, NULL, 0), EVENER_NOT_A_BALANCER);
+    IS(evener_registration_drain(registration), EVENER_NOT_A_BALANCER);
+    IS(evener_registration_close(registration, 0, 0), EVENER_NOT_A_BALANCER);
+    IS(evener_registration_describe(registration, &text), EVENER_NOT_A_BALANCER);
+}
+
 int main(void) {
     IS(evener_driver_new(&driver), EVENER_OK);
     wrong_options_are_named();
@@ -258,10 +377,15 @@ int main(void) {
     a_scheme_of_the_programs_own();
     a_fallback_stands_in();
     configurations();
+    wrong_registrations_are_named();
+    a_registration_without_a_registry();
     IS(evener_driver_shutdown(driver), EVENER_OK);
     IS(evener_driver_register_scheme(driver, TEXT("other"), NULL), EVENER_SHUT_DOWN);
     evener_config_watch *watch = NULL;
     IS(evener_config_watch_open(driver, TEXT("etcd:///config/"), NULL, &watch, NULL), EVENER_SHUT_DOWN);
+    evener_registration *registration = NULL;
+    evener_service service = service_of();
+    IS(evener_register(driver, NOBODY, &service, NULL, &registration, NULL), EVENER_SHUT_DOWN);
     IS(evener_driver_free(driver), EVENER_OK);
     return failures != 0;
 }

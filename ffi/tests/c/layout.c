@@ -65,6 +65,16 @@ AT(evener_address_endpoint, weight, 8 * sizeof(void *));
 AT(evener_address_endpoint, condition, 8 * sizeof(void *) + 8);
 SIZE(evener_credentials, 8 + 18 * sizeof(void *));
 AT(evener_credentials, user, 8);
+SIZE(evener_word, 2 * sizeof(void *));
+SIZE(evener_check, 24 + 6 * sizeof(void *));
+AT(evener_check, target, 16);
+AT(evener_check, tls, 16 + 6 * sizeof(void *));
+SIZE(evener_service, 24 + 18 * sizeof(void *));
+AT(evener_service, port, 4);
+AT(evener_service, json, 24);
+AT(evener_service, checks, 24 + 16 * sizeof(void *));
+SIZE(evener_registration_options, 16 + 2 * sizeof(void *));
+AT(evener_registration_options, credentials, 16);
 SIZE(evener_named_list, 4 * sizeof(void *));
 SIZE(evener_channel_options, 72 + 24 * sizeof(void *));
 AT(evener_channel_options, struct_size, 0);
@@ -94,6 +104,8 @@ _Static_assert(EVENER_IDLE == 0 && EVENER_SHUTDOWN == 4 && EVENER_HEALTH_NOT_SER
 _Static_assert(EVENER_ACTION_CONNECT == 1 && EVENER_ACTION_STATE_CHANGED == 7, "actions");
 _Static_assert(EVENER_EVENT_CONNECT == 1 && EVENER_EVENT_LOG == 7 && EVENER_EVENT_SERVICE_CONFIG == 8, "events");
 _Static_assert(EVENER_EVENT_RESOLVE_START == 9 && EVENER_EVENT_RESOLVE_STOP == 10 && EVENER_EVENT_RESOLVE_NOW == 11, "events");
+_Static_assert(EVENER_REGISTERED == 1 && EVENER_REGISTRATION_CLOSED == 4 && EVENER_CHECK_SCRIPT == 5, "registration");
+_Static_assert(EVENER_LINT_DOCUMENT == 1 && EVENER_LINT_CHANNEL_ARGS == 4, "lint");
 _Static_assert(EVENER_OFF == 0xffffffff && EVENER_STALE_DROP == 1, "options");
 _Static_assert(EVENER_CONDITION_DRAINING == 1 && EVENER_CONDITION_UNHEALTHY == 2, "conditions");
 
