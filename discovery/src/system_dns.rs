@@ -114,7 +114,8 @@ pub fn finding(target: &DnsTarget, endpoints: &[Endpoint]) -> Option<String> {
     let address = endpoint.addresses.first()?;
     Some(format!(
         "{host} resolves to the one address {address}, as a Service with a cluster IP does: all calls go to one \
-         pod. Make the Service headless (clusterIP: None), or use kubernetes:///{service} where that is available."
+         pod. Make the Service headless (clusterIP: None), or use kubernetes:///{service}:{}.",
+        target.port
     ))
 }
 
@@ -191,7 +192,7 @@ mod tests {
 
         let text = finding(&service, &one).unwrap();
         assert!(
-            text.contains("10.96.0.100:8080") && text.contains("kubernetes:///user-service.default"),
+            text.contains("10.96.0.100:8080") && text.contains("kubernetes:///user-service.default:8080"),
             "{text}"
         );
         assert!(finding(&dns("user-service.default.svc"), &one).is_some());

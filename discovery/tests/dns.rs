@@ -321,7 +321,8 @@ fn a_service_config_comes_with_the_addresses_where_it_is_asked_for() {
     bind.update("update delete _grpc_config.svc.example.test TXT\nupdate add _grpc_config.svc.example.test 1 TXT \"grpc_config=[{}]\"");
     backend.until("a complaint and no change", |event| match event {
         Event::Skipped { example, .. } => {
-            Some(assert!(example.contains("serviceConfig: is missing"), "{example}"))
+            assert!(example.contains("serviceConfig: is missing"), "{example}");
+            Some(())
         }
         Event::ServiceConfig(other) => panic!("{other:?}"),
         _ => None,
@@ -355,4 +356,18 @@ fn an_outage_of_the_server_changes_nothing_and_is_seen() {
     bind.resume();
     eventually("freshness", LIMIT, || watch.status().unwrap().freshness == Freshness::Fresh);
     assert_eq!(watch.latest().map(|snapshot| snapshot.epoch), Some(1), "nothing was published in between");
+}
+
+#[test]
+fn the_systems_resolver_is_asked_again_as_the_target_says() {
+    let mut options = quick();
+    options.dns.system = true;
+    let mut backend = Backend::open("dns:///localhost:80?refresh=1s", &options);
+    let began = Instant::now();
+    for _ in 0..2 {
+        let Event::Reset { parts, .. } = backend.next() else { panic!("localhost has no address") };
+        let known = ["127.0.0.1:80", "[::1]:80"];
+        assert!(written(&parts).iter().all(|address| known.contains(&address.as_str())), "{parts:?}");
+    }
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
 }

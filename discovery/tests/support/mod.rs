@@ -1,5 +1,7 @@
 //! One backend by itself: what it says, as it says it.
 
+#![allow(dead_code, reason = "each test program uses what it needs")]
+
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -116,12 +118,10 @@ pub fn written(parts: &[Part]) -> Vec<String> {
 
 /// What all that was said adds up to.
 #[derive(Default)]
-#[allow(dead_code, reason = "each test program uses what it needs")]
 pub struct Sum {
     parts: Vec<Part>,
 }
 
-#[allow(dead_code, reason = "each test program uses what it needs")]
 impl Sum {
     pub fn take(&mut self, event: Event) {
         match event {

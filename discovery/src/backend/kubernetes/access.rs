@@ -165,7 +165,7 @@ impl Access {
                     (Some(path(cert)), Some(path(key)));
                 (config.auth_info.client_certificate_data, config.auth_info.client_key_data) = (None, None);
             }
-            config.tls_server_name = tls.server_name.clone().or(config.tls_server_name.take());
+            config.tls_server_name = tls.server_name.clone().or_else(|| config.tls_server_name.take());
         }
         if let Some(token) = &self.credentials.token {
             let (certificate, key) =
@@ -185,13 +185,13 @@ impl Access {
             return Ok(Plan { config: Config::new(uri(server)?), token: None });
         }
         if let Some(path) = &self.target.kubeconfig {
-            return self.from_kubeconfig(&[path.into()]).await;
+            return self.by_kubeconfig(&[path.into()]).await;
         }
         if !around.kubeconfigs.is_empty() {
-            return self.from_kubeconfig(&around.kubeconfigs).await;
+            return self.by_kubeconfig(&around.kubeconfigs).await;
         }
         if let Some(home) = around.home.as_ref().filter(|home| home.is_file()) {
-            return self.from_kubeconfig(std::slice::from_ref(home)).await;
+            return self.by_kubeconfig(std::slice::from_ref(home)).await;
         }
         match &around.in_cluster {
             Some((host, port)) => in_cluster(host, port, &around.service_account),
@@ -203,7 +203,7 @@ impl Access {
         }
     }
 
-    async fn from_kubeconfig(&self, paths: &[PathBuf]) -> Result<Plan, SourceError> {
+    async fn by_kubeconfig(&self, paths: &[PathBuf]) -> Result<Plan, SourceError> {
         let wrong = |error: &dyn std::fmt::Display| {
             let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
             SourceError::new(ErrorClass::Config, format!("kubeconfig {}: {error}", paths.join(":")))

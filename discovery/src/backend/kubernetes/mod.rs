@@ -58,6 +58,7 @@ fn open_in(target: &KubernetesTarget, options: &WatchOptions, surroundings: Surr
         slices: Slices::new(target.port.clone(), target.family),
         length: target.watch_timeout.unwrap_or(WATCH),
         version: None,
+        asked: None,
         is_stale: false,
         listed: None,
         looked: None,
@@ -74,6 +75,8 @@ struct Watch {
     length: Duration,
     /// The version up to which everything was heard; `None` before the first list and after it was lost.
     version: Option<String>,
+    /// The server and the namespace that were asked last.
+    asked: Option<(String, String)>,
     /// Whether the last thing that was said is that nobody can be asked.
     is_stale: bool,
     /// When everything was listed last, and when somebody's doubt was last looked into.
@@ -130,6 +133,11 @@ impl Watch {
     /// Lists where nothing is known, then watches until that ends.
     async fn cycle(&mut self, feed: &Feed) -> Result<Ended, SourceError> {
         self.access.refresh().await?;
+        let asked = (self.access.server().to_owned(), self.access.namespace().to_owned());
+        if self.asked.replace(asked.clone()).is_some_and(|before| before != asked) {
+            // Another cluster or namespace, by a change of the kubeconfig: versions mean nothing there.
+            self.version = None;
+        }
         let version = match self.version.take() {
             Some(version) => version,
             None => {
@@ -195,16 +203,17 @@ impl Watch {
     async fn watch(&mut self, version: &str, feed: &Feed) -> Result<Ended, SourceError> {
         // Between 90 and 100 % of its length, so that clients do not come back in step.
         let length = self.dice.around(self.length.mul_f64(0.95), 5).max(Duration::from_secs(1));
+        let began = Instant::now();
         let lines = match self.start_watch(version, length).await {
             Err(error) if error.class == ErrorClass::Expired => return Ok(Ended::Relist),
             lines => lines?,
         };
-        let began = Instant::now();
-        self.reconnect.connected(std::time::Instant::now());
+        let opened = Instant::now();
+        self.reconnect.connected(opened.into_std());
         let mut lines = Lines::new(lines);
         let (mut heard_any, mut is_accepted) = (false, false);
         loop {
-            let quiet_at = if is_accepted { began + length + OVERTIME } else { began + ACCEPTED_AFTER };
+            let quiet_at = if is_accepted { began + length + OVERTIME } else { opened + ACCEPTED_AFTER };
             let heard = tokio::select! {
                 biased;
                 line = timeout_at(quiet_at, lines.next()) => self.heard(line)?,
