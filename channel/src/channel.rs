@@ -193,7 +193,7 @@ impl Channel {
 
     /// The target as it was given. Logs, errors and [`Channel::describe`] have it without its secrets.
     pub fn target(&self) -> &str {
-        &self.inner.engine.shared.given
+        self.inner.engine.shared.given()
     }
 
     /// What calls should have as `:authority`, and what certificates should be checked against.

@@ -18,7 +18,7 @@ use crate::waiters::Waiters;
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The target as it was given, secrets and all: for nobody but the application.
-    pub(crate) given: String,
+    given: String,
     /// The target without its secrets.
     pub(crate) target: String,
     pub(crate) authority: String,
@@ -67,6 +67,11 @@ impl Shared {
             dirty: AtomicBool::new(true),
             signal,
         }
+    }
+
+    /// The target as it was given.
+    pub(crate) fn given(&self) -> &str {
+        &self.given
     }
 
     pub(crate) fn state(&self) -> Connectivity {

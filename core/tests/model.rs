@@ -80,6 +80,8 @@ struct Known {
     health: Health,
     /// It failed and was not READY since.
     failed: bool,
+    /// That may be forgotten.
+    outdated: bool,
     /// The host was told to connect it, or did, and was not told to disconnect it since.
     connected: bool,
     /// The same, and it has not been IDLE since.
@@ -195,6 +197,7 @@ impl World {
                 state: Connectivity::Idle,
                 health: Health::Unknown,
                 failed: false,
+                outdated: false,
                 connected: false,
                 dialled: false,
                 listed: true,
@@ -210,11 +213,9 @@ impl World {
         let Some(known) = self.endpoints.get_mut(&id) else { return };
         self.controller.set_connectivity(known.handle, state).expect("it has a slot");
         self.changed |= known.listed && known.state != state;
-        known.failed = match state {
-            Connectivity::Ready => false,
-            Connectivity::TransientFailure => true,
-            _ => known.failed,
-        };
+        if matches!(state, Connectivity::Ready | Connectivity::TransientFailure) {
+            (known.failed, known.outdated) = (state == Connectivity::TransientFailure, false);
+        }
         match state {
             Connectivity::Connecting | Connectivity::Ready => (known.connected, known.dialled) = (true, true),
             Connectivity::Idle => known.dialled = false,
@@ -280,8 +281,9 @@ impl World {
                 assert!(serves.is_some_and(|tier| tier < known.priority), "let go: {known:?}");
                 (known.state, known.dialled) = (Connectivity::Idle, false);
             }
-            // Of a connection that nobody makes, an old failure says nothing.
-            known.failed &= known.dialled || serves.is_none_or(|tier| tier >= known.priority);
+            // Of a connection that nobody makes, an old failure says nothing; whether anybody is to make it depends on the
+            // tiers before it, which `failover.rs` is about.
+            known.outdated |= known.failed && !known.dialled;
         }
     }
 
@@ -297,10 +299,12 @@ impl World {
             let first = self.serving().filter(|(_, known)| known.priority == tier);
             return Ok(first.map(|(id, known)| (id, known.weight.max(1))).collect());
         }
-        let hopeful = |known: &Known| {
-            !known.failed && matches!(known.state, Connectivity::Idle | Connectivity::Connecting)
-        };
-        if self.candidates().any(|(_, known)| hopeful(known)) {
+        let rests = |known: &Known| matches!(known.state, Connectivity::Idle | Connectivity::Connecting);
+        if self.candidates().any(|(_, known)| rests(known) && !known.failed) {
+            return Err(Pick::Queue);
+        }
+        let maybe = self.candidates().any(|(_, known)| rests(known) && known.outdated);
+        if maybe && self.controller.connectivity() == Connectivity::Connecting {
             return Err(Pick::Queue);
         }
         let connected = self.candidates().any(|(_, known)| known.state == Connectivity::Ready);

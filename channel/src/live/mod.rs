@@ -42,8 +42,8 @@ pub(crate) enum Which {
 /// Something to be watched from now on.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    Endpoints { which: Which, target: Target, options: WatchOptions },
-    Config { target: String, options: WatchOptions },
+    Endpoints { which: Which, target: Box<Target>, options: Box<WatchOptions> },
+    Config { target: String, options: Box<WatchOptions> },
 }
 
 /// What has become of an [`Ask`].
@@ -59,10 +59,10 @@ pub(crate) fn open(ask: Ask, engine: &Arc<Engine>, runtime: &Runtime) {
     let observer = Arc::clone(&listener) as Arc<dyn Observer>;
     let opened = match ask {
         Ask::Endpoints { which, target, options } => {
-            Opened::Endpoints { which, watch: runtime.watch(&target, options, observer), listener }
+            Opened::Endpoints { which, watch: runtime.watch(&target, *options, observer), listener }
         }
         Ask::Config { target, options } => {
-            Opened::Config { watch: runtime.watch_config(&target, options, Some(observer)), listener }
+            Opened::Config { watch: runtime.watch_config(&target, *options, Some(observer)), listener }
         }
     };
     engine.opened(opened);
@@ -146,10 +146,10 @@ impl Live {
         let endpoints = [(Which::Main, &mut self.main), (Which::Fallback, &mut self.fallback)];
         let endpoints = endpoints.map(|(which, feeding)| {
             let target = feeding.as_mut().and_then(Feeding::ask)?;
-            Some(Ask::Endpoints { which, target, options: self.options.clone() })
+            Some(Ask::Endpoints { which, target: Box::new(target), options: Box::new(self.options.clone()) })
         });
         let config = self.config.as_mut().and_then(ConfigFeeding::ask);
-        let config = config.map(|target| Ask::Config { target, options: self.options.clone() });
+        let config = config.map(|target| Ask::Config { target, options: Box::new(self.options.clone()) });
         endpoints.into_iter().flatten().chain(config)
     }
 

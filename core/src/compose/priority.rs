@@ -5,7 +5,7 @@
 //! tiers behind it are not dialled; what is connected there stays so for a while, ready for when it is needed again.
 //!
 //! Two things differ from A56. A connection in a later tier that is up is used at once, not after the timeout of a tier
-//! before it that has just been lost. And one timer serves all tiers, as only the last one that was begun is waited for.
+//! before it that has just been lost. And one timer serves all tiers: only the last one that was begun, or that served, is waited for.
 
 use super::Rule;
 use super::eligibility;
@@ -47,8 +47,12 @@ impl Tiers {
     pub(crate) fn advance(&mut self, members: &mut [Member], rule: Rule, now: u32, timeout: u32) {
         let weighing = Weighing::of(members);
         let (mut best, mut next, mut waits) = (None, None, false);
-        for member in members.iter().filter(|m| m.is_live() && weighing.of_member(m).is_some()) {
+        for member in members.iter_mut().filter(|m| m.is_live() && weighing.of_member(m).is_some()) {
             let tier = member.tier_or_deadline;
+            if tier > self.reach && !member.has(flag::DIALLED) {
+                // Of a connection that nobody makes, an old failure says nothing.
+                member.clear(flag::FAILED);
+            }
             match eligibility::effective(member, rule.heeds_health) {
                 Ready => best = first(best, tier),
                 Idle | Connecting if tier > self.reach => next = first(next, tier),
@@ -75,12 +79,7 @@ impl Tiers {
             if due || member.has(flag::CONNECT) {
                 let_go(member);
             }
-            // Of a connection that nobody makes, an old failure says nothing.
-            if member.has(flag::DIALLED) {
-                linger = true;
-            } else {
-                member.clear(flag::FAILED);
-            }
+            linger |= member.has(flag::DIALLED);
         }
         let deadline = self.deadline.unwrap_or_else(|| now.wrapping_add(LINGER));
         *self = Self { current: best, reach: best, serves: true, deadline: linger.then_some(deadline) };

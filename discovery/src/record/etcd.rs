@@ -91,12 +91,11 @@ fn services(name: &str, record: &Map<String, Value>) -> Result<Endpoint, String>
     if let Some(Value::Object(fields)) = field(record, "metadata") {
         describe(&mut endpoint, fields);
     }
-    let is_nested = |value: &Value| value.is_object();
-    let others = record.iter().filter(|(name, value)| {
-        !ADDRESS_FIELDS.iter().any(|known| known.eq_ignore_ascii_case(name))
-            && !(name.eq_ignore_ascii_case("metadata") && is_nested(value))
-    });
-    describe(&mut endpoint, others);
+    let is_read = |name: &str, value: &Value| {
+        ADDRESS_FIELDS.iter().any(|known| known.eq_ignore_ascii_case(name))
+            || name.eq_ignore_ascii_case("metadata") && value.is_object()
+    };
+    describe(&mut endpoint, record.iter().filter(|(name, value)| !is_read(name, value)));
     Ok(endpoint)
 }
 
@@ -134,8 +133,8 @@ fn port(value: &Value) -> Result<u16, String> {
 
 /// The last field of that name, in whatever case; null counts as absent.
 fn field<'a>(record: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let named = record.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
-    named.map(|(_, value)| value).filter(|value| !value.is_null()).last()
+    let found = record.iter().rfind(|(key, value)| key.eq_ignore_ascii_case(name) && !value.is_null());
+    found.map(|(_, value)| value)
 }
 
 fn describe<'a>(endpoint: &mut Endpoint, fields: impl IntoIterator<Item = (&'a String, &'a Value)>) {

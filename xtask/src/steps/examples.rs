@@ -10,6 +10,7 @@ use crate::tally::Tally;
 use crate::toolchain::cargo;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
+use evener_test_servers::{Etcd, Scratch};
 
 pub const STEP: Step = Step {
     name: "examples",
@@ -48,7 +49,14 @@ fn run(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
     for (language, run) in runs {
         book(language, reaches_servers(run));
     }
-    book("cpp-client", shares_calls(Run::new(programs.executable("cpp_client"))));
+    let target = format!("static:///{TEST_NETWORK}1:50051,{TEST_NETWORK}2:50051");
+    book("cpp-client", shares_calls(Run::new(programs.executable("cpp_client")), &target));
+    book("custom-resolver", custom_resolver(&programs));
+    if let Some(etcd) = Etcd::start() {
+        book("etcd-client", etcd_client(&programs, &etcd));
+    } else {
+        tally.skipped += 1;
+    }
     first.end()?;
     second.end()?;
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
@@ -64,14 +72,32 @@ fn server(programs: &Programs, language: Language, number: u32) -> Result<Proces
 }
 
 /// Two hundred calls, none failed, and both servers had their part.
-fn shares_calls(run: Run) -> Result<(), String> {
-    let target = format!("static:///{TEST_NETWORK}1:50051,{TEST_NETWORK}2:50051");
+fn shares_calls(run: Run, target: &str) -> Result<(), String> {
     let ended = run.arg(target).arg("200").succeed()?;
     let both = ["server 1", "server 2"].iter().all(|server| ended.text.contains(&format!("  {server}\n")));
     if both && !ended.text.contains("failed: ") {
         return Ok(());
     }
     Err(format!("not all calls were answered, or not by both servers: {}", ended.text))
+}
+
+/// The two servers as the lines of a file.
+fn custom_resolver(programs: &Programs) -> Result<(), String> {
+    let scratch = Scratch::new("lines");
+    let lines: String = (1..=2).map(|number| format!("{TEST_NETWORK}{number}:50051\n")).collect();
+    let file = scratch.write("servers.txt", &lines);
+    shares_calls(Run::new(programs.executable("custom_resolver")), &format!("lines://{file}"))
+}
+
+/// The two servers as records in etcd.
+fn etcd_client(programs: &Programs, etcd: &Etcd) -> Result<(), String> {
+    for number in 1..=2 {
+        let address = format!("{TEST_NETWORK}{number}:50051");
+        let record = format!(r#"{{"ip":"{TEST_NETWORK}{number}","port":50051,"healthy":true}}"#);
+        etcd.put(&format!("/services/user-service/{address}"), &record);
+    }
+    let target = format!("etcd://{}/user-service", etcd.client());
+    shares_calls(Run::new(programs.executable("etcd_client")), &target)
 }
 
 /// Four calls, each answered by one of the two servers. Which one the first go to depends on which connection was there first;

@@ -64,7 +64,7 @@ impl Connector {
     /// The environment names what is no server.
     pub fn new(target: &EtcdTarget, credentials: &Credentials, pick: u64) -> Result<Self, SourceError> {
         let tls = credentials.tls.clone().or_else(tls_of_environment);
-        let by_default = target.tls.unwrap_or(tls.is_some());
+        let by_default = target.tls.unwrap_or_else(|| tls.is_some());
         let servers: Vec<String> = match target.servers.as_slice() {
             [] => servers_of_environment(),
             servers => servers.iter().map(ToString::to_string).collect(),
@@ -222,7 +222,7 @@ fn tls_of_environment() -> Option<TlsFiles> {
     let file = |name| variable(name).map(PathBuf::from);
     let (ca, cert, key) = (file("ETCDCTL_CACERT"), file("ETCDCTL_CERT"), file("ETCDCTL_KEY"));
     let is_any = ca.is_some() || cert.is_some() || key.is_some();
-    is_any.then(|| TlsFiles { ca, cert, key, server_name: None })
+    is_any.then_some(TlsFiles { ca, cert, key, server_name: None })
 }
 
 fn user_of_target(target: &EtcdTarget) -> Option<(String, Secret)> {

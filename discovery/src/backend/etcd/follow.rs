@@ -167,7 +167,7 @@ impl<S: Sink> Follower<S> {
             readable.map(|followed| (followed.range.clone(), followed.seen + 1)).collect();
         let mut stream = watch::open(session, &starts, &mut self.dice).await?;
         loop {
-            let batch = stream.next(&mut self.connector, &self.sink, &mut self.dice).await?;
+            let batch = stream.next(&self.connector, &self.sink, &mut self.dice).await?;
             let Some(batch) = batch else { return Ok(()) };
             self.take(batch)?;
         }
@@ -180,15 +180,12 @@ impl<S: Sink> Follower<S> {
         if batch.is_complete && self.connected.is_none() {
             self.stands();
         }
-        if batch.changes.is_empty() {
-            self.advance(&batch);
-            if batch.is_confirmation {
-                self.sink.confirmed(self.revision());
-            }
-            return Ok(());
-        }
         self.advance(&batch);
-        self.sink.apply(batch.changes, self.revision());
+        if batch.is_confirmation {
+            self.sink.confirmed(self.revision());
+        } else if !batch.changes.is_empty() {
+            self.sink.apply(batch.changes, self.revision());
+        }
         Ok(())
     }
 
@@ -220,20 +217,17 @@ impl<S: Sink> Follower<S> {
             self.reconnect.lost(now);
         }
         self.may_mend |= stood.is_some_and(|since| now.duration_since(since) >= GOOD);
-        let may_be_token = failure.may_be_token() && self.connector.has_user();
-        if !may_be_token {
-            // Who answers next may be another member, or the same one with other data: what is kept of the past
-            // revisions says nothing about that.
+        let goes_on = self.may_mend && failure.may_be_token() && self.connector.has_user();
+        if !goes_on {
+            // Who answers next may be another member, or the same one with other data, whose revisions may be as
+            // high: where we were says nothing any more.
             self.cluster = None;
+            self.sink.failed(failure.source_error(self.connector.member()));
         }
-        if (may_be_token || failure.kind == Kind::Compacted) && std::mem::replace(&mut self.may_mend, false) {
-            if failure.kind == Kind::Compacted {
-                self.sink.failed(failure.source_error(self.connector.member()));
-            }
+        if goes_on || (self.may_mend && failure.kind == Kind::Compacted) {
+            self.may_mend = false;
             return;
         }
-        self.cluster = None;
-        self.sink.failed(failure.source_error(self.connector.member()));
         self.pause(failure.kind, stood.is_some(), now).await;
     }
 
