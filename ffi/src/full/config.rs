@@ -67,7 +67,8 @@ pub unsafe extern "C" fn evener_config_watch_open(
         let out = out!(watch);
         let driver: &evener_driver = live!(driver);
         let target = text!(target, target_len);
-        let credentials = secrets::parse(credentials).map_err(|(status, why)| explain!(error, status, why))?;
+        let credentials =
+            secrets::parse(credentials).map_err(|(status, why)| explain!(error, status, why))?;
         if driver.inner.is_shut_down() {
             return Err(EVENER_SHUT_DOWN);
         }

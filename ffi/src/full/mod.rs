@@ -25,10 +25,10 @@ mod text;
 
 pub use call::*;
 pub use channel::*;
-pub use driver::*;
 #[cfg(feature = "registries")]
 pub use config::*;
 pub use credentials::evener_credentials;
+pub use driver::*;
 pub use endpoints::{evener_address_endpoint, evener_condition, evener_named_list, evener_pair};
 pub use lint::*;
 pub use options::{EVENER_OFF, evener_channel_options, evener_stale_policy};

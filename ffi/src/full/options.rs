@@ -228,7 +228,8 @@ fn wrong(why: &str) -> Refusal {
 fn dns_servers(text: &str) -> Result<Vec<SocketAddr>, Refusal> {
     let one = |server: &str| {
         let address = server.parse().or_else(|_| server.parse().map(|ip| SocketAddr::new(ip, 53)));
-        address.map_err(|_| wrong(&format!("dns_server: `{server}` is no IP address, with or without a port")))
+        address
+            .map_err(|_| wrong(&format!("dns_server: `{server}` is no IP address, with or without a port")))
     };
     text.split(',').map(str::trim).map(one).collect()
 }

@@ -132,7 +132,10 @@ pub unsafe extern "C" fn evener_register(
         let defined = service::parse(&given).map_err(|(status, why)| explain!(error, status, why))?;
         let options = self::options(options).map_err(|(status, why)| explain!(error, status, why))?;
         // Whose fault a refusal is.
-        defined.definition.check().map_err(|refused| explain!(error, EVENER_BAD_ARGUMENT, refused.message))?;
+        defined
+            .definition
+            .check()
+            .map_err(|refused| explain!(error, EVENER_BAD_ARGUMENT, refused.message))?;
         if driver.inner.is_shut_down() {
             return Err(EVENER_SHUT_DOWN);
         }
@@ -228,7 +231,9 @@ pub unsafe extern "C" fn evener_registration_update(
 /// Any thread. Not from an interrupt or signal handler.
 /// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn evener_registration_drain(registration: *const evener_registration) -> evener_status {
+pub unsafe extern "C" fn evener_registration_drain(
+    registration: *const evener_registration,
+) -> evener_status {
     boundary::guard(|| {
         let registration: &evener_registration = live!(registration);
         registration.inner.drain();
@@ -250,7 +255,8 @@ pub unsafe extern "C" fn evener_registration_close(
 ) -> evener_status {
     boundary::guard(|| {
         let registration: &evener_registration = live!(registration);
-        let (drain, timeout) = (Duration::from_millis(drain_ms.into()), Duration::from_millis(timeout_ms.into()));
+        let (drain, timeout) =
+            (Duration::from_millis(drain_ms.into()), Duration::from_millis(timeout_ms.into()));
         Ok(if registration.inner.close(drain, timeout) { EVENER_OK } else { EVENER_TIMEOUT })
     })
 }

@@ -14,7 +14,8 @@ pub(super) fn parse(pointer: *const evener_credentials) -> Result<Credentials, R
         return Ok(Credentials::default());
     }
     let given = read(pointer).map_err(|status| (status, "credentials".to_owned()))?;
-    let texts = texts(&given).map_err(|status| (status, "credentials: a text is null or not UTF-8".to_owned()))?;
+    let texts =
+        texts(&given).map_err(|status| (status, "credentials: a text is null or not UTF-8".to_owned()))?;
     let tls = TlsFiles {
         ca: texts.ca.map(PathBuf::from),
         cert: texts.cert.map(PathBuf::from),

@@ -180,10 +180,15 @@ fn parse_json(given: &evener_service) -> Result<Defined, Refusal> {
     if !given.name.is_null() || given.port != 0 {
         return Err(wrong("both json and name or port are given"));
     }
-    let json = optional(given.json, given.json_len).map_err(|status| (status, "json: is not UTF-8".to_owned()))?;
-    let (services, warnings) = from_consul(&json.unwrap_or_default()).map_err(|why| wrong(&format!("json: {why}")))?;
+    let json =
+        optional(given.json, given.json_len).map_err(|status| (status, "json: is not UTF-8".to_owned()))?;
+    let (services, warnings) =
+        from_consul(&json.unwrap_or_default()).map_err(|why| wrong(&format!("json: {why}")))?;
     let [definition] = <[ServiceDefinition; 1]>::try_from(services).map_err(|services| {
-        wrong(&format!("json: defines {} services; register each with a definition of its own", services.len()))
+        wrong(&format!(
+            "json: defines {} services; register each with a definition of its own",
+            services.len()
+        ))
     })?;
     Ok(Defined { definition, warnings })
 }
@@ -220,7 +225,8 @@ fn words(given: &[evener_word]) -> Result<Vec<String>, evener_status> {
 }
 
 fn checks(given: &evener_service) -> Result<Vec<Check>, Refusal> {
-    let list = check_list(given).map_err(|status| (status, "service: checks are null or misaligned".to_owned()))?;
+    let list =
+        check_list(given).map_err(|status| (status, "service: checks are null or misaligned".to_owned()))?;
     let number = |at: usize, (status, why): Refusal| (status, format!("check {at}: {why}"));
     list.iter().enumerate().map(|(at, one)| check(one).map_err(|refusal| number(at, refusal))).collect()
 }
