@@ -29,9 +29,9 @@ pub mod event;
 pub mod json;
 pub mod model;
 pub mod pipeline;
-pub mod record;
 #[cfg(feature = "probes")]
 pub mod probe;
+pub mod record;
 pub mod registration;
 #[cfg(feature = "runtime")]
 pub mod runtime;

@@ -2,7 +2,7 @@
 //! a second afterwards.
 
 use crate::command::{Run, is_installed};
-use crate::packages::{self, Package, file, program};
+use crate::packages::{Package, file, program};
 use crate::step::Step;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -69,17 +69,6 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
 pub fn ensure(workspace: &Workspace) -> Result<(), String> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     BUILT.get_or_init(|| build_all(workspace)).clone()
-}
-
-/// etcd alone, for the demo: built where there is Go, Debian's where there is none.
-pub fn ensure_etcd(workspace: &Workspace) -> Result<(), String> {
-    if workspace.has_own_servers() {
-        return Ok(());
-    }
-    match go_version() {
-        Ok(go) => build(workspace, &MODULES[0], &go),
-        Err(_) => packages::ensure(&[program("etcd-server", "etcd"), program("etcd-client", "etcdctl")]),
-    }
 }
 
 fn build_all(workspace: &Workspace) -> Result<(), String> {

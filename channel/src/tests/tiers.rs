@@ -21,7 +21,7 @@ fn over(texts: &[&str], config: Option<&str>) -> FakeTransport {
     transport
 }
 
-fn take_over(transport: &mut FakeTransport, texts: &[&str]) {
+fn take_over(transport: &FakeTransport, texts: &[&str]) {
     transport.engine.update_endpoints(endpoints(texts)).expect("a list");
 }
 
@@ -68,13 +68,13 @@ fn draining_endpoints_are_a_last_resort_within_their_priority() {
     let mut transport = over(&["1", "2", "3;priority=1"], None);
     assert_eq!(transport.connect_all(), [0, 1]);
     // A pod terminates: it keeps its connection, and gets no new calls.
-    take_over(&mut transport, &["1", "2;condition=draining", "3;priority=1"]);
+    take_over(&transport, &["1", "2;condition=draining", "3;priority=1"]);
     assert_eq!(transport.poll(), [], "no connection is made or lost");
     assert_eq!(picked(&transport), [0]);
     transport.fail(0, "gone");
     assert_eq!(transport.poll(), [], "what is connected is used, and nobody is dialled");
     assert_eq!(picked(&transport), [1]);
-    take_over(&mut transport, &["1", "2", "3;priority=1"]);
+    take_over(&transport, &["1", "2", "3;priority=1"]);
     transport.set(0, Connectivity::Ready);
     assert_eq!(transport.poll(), []);
     assert_eq!(picked(&transport), [0, 1]);
@@ -85,7 +85,7 @@ fn unhealthy_endpoints_get_no_calls_whatever_their_connection_says() {
     let mut transport = over(&["1", "2", "3;condition=unhealthy"], None);
     assert_eq!(transport.connect_all(), [0, 1, 2]);
     assert_eq!(picked(&transport), [0, 1]);
-    take_over(&mut transport, &["1;condition=unhealthy", "2", "3"]);
+    take_over(&transport, &["1;condition=unhealthy", "2", "3"]);
     assert_eq!(transport.poll(), [], "no connection is made or lost");
     assert_eq!(picked(&transport), [1, 2]);
     // Whoever says no is right.
@@ -93,10 +93,10 @@ fn unhealthy_endpoints_get_no_calls_whatever_their_connection_says() {
     assert!(transport.engine.set_health(1, Health::NotServing));
     transport.poll();
     assert_eq!(picked(&transport), [2]);
-    take_over(&mut transport, &["1", "2", "3;condition=unhealthy"]);
+    take_over(&transport, &["1", "2", "3;condition=unhealthy"]);
     transport.poll();
     assert_eq!(picked(&transport), [0], "the server's own word on 2 still holds");
-    take_over(&mut transport, &["1;condition=unhealthy", "2", "3;condition=unhealthy"]);
+    take_over(&transport, &["1;condition=unhealthy", "2", "3;condition=unhealthy"]);
     transport.poll();
     let StartCall::Fail { message, .. } = transport.start(Some(false)) else {
         panic!("nobody serves");
@@ -113,7 +113,7 @@ fn a_health_that_a_larger_block_inherits_is_the_registrys_too() {
     let texts: Vec<String> = (3..60).map(|port| port.to_string()).collect();
     let mut list = vec!["1", "2;condition=unhealthy"];
     list.extend(texts.iter().map(String::as_str));
-    take_over(&mut transport, &list);
+    take_over(&transport, &list);
     transport.poll();
     assert_eq!(picked(&transport), [0]);
 }
@@ -123,11 +123,11 @@ fn pick_first_leaves_whom_the_registry_calls_unhealthy() {
     let config = r#"{"loadBalancingConfig": [{"pick_first": {}}]}"#;
     let mut transport = over(&["1", "2", "3;priority=1"], Some(config));
     assert_eq!(transport.connect_all(), [0]);
-    take_over(&mut transport, &["1;condition=unhealthy", "2;condition=draining", "3;priority=1"]);
+    take_over(&transport, &["1;condition=unhealthy", "2;condition=draining", "3;priority=1"]);
     assert_eq!(transport.connect_all(), [1]);
     assert_eq!(picked(&transport), [1]);
     // Of all it says so: then it says nothing.
-    take_over(&mut transport, &["1;condition=unhealthy", "2;condition=unhealthy", "3;condition=unhealthy"]);
+    take_over(&transport, &["1;condition=unhealthy", "2;condition=unhealthy", "3;condition=unhealthy"]);
     transport.poll();
     assert_eq!(picked(&transport), [1]);
 }

@@ -115,7 +115,7 @@ impl Checker {
 }
 
 fn http_client(options: &ProbeOptions) -> Result<reqwest::Client, ProbeError> {
-    let config = client_config(options.tls.as_ref().unwrap_or(&TlsFiles::default())).map_err(ProbeError)?;
+    let config = client_config(&options.tls.clone().unwrap_or_default()).map_err(ProbeError)?;
     let builder = reqwest::Client::builder().tls_backend_preconfigured(config).timeout(options.timeout);
     // A check is to see the endpoint, as it is now: no proxy, no redirect elsewhere, no connection from before.
     let builder = builder.no_proxy().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0);
@@ -148,7 +148,7 @@ async fn connects(address: &Address) -> bool {
 /// `host:port` as a URI has it; `None` for a socket that has neither.
 fn authority(address: &Address, port: Option<u16>) -> Option<String> {
     Some(match address {
-        Address::Ip(ip) => std::net::SocketAddr::new(ip.ip(), port.unwrap_or(ip.port())).to_string(),
+        Address::Ip(ip) => std::net::SocketAddr::new(ip.ip(), port.unwrap_or_else(|| ip.port())).to_string(),
         Address::Name { host, port: own } => format!("{host}:{}", port.unwrap_or(*own)),
         Address::Zoned { ip, zone, port: own } => format!("[{ip}%{zone}]:{}", port.unwrap_or(*own)),
         _ => return None,

@@ -32,8 +32,9 @@ fn read(text: &str) -> Option<Duration> {
 /// The shortest form that reads as the same span, in whole milliseconds.
 pub(super) fn write(span: Duration) -> String {
     let millis = span.as_millis();
-    let whole =
-        [(3_600_000, "h"), (60_000, "m"), (1000, "s")].into_iter().find(|(unit, _)| millis.is_multiple_of(*unit));
+    let whole = [(3_600_000, "h"), (60_000, "m"), (1000, "s")]
+        .into_iter()
+        .find(|(unit, _)| millis.is_multiple_of(*unit));
     match whole {
         Some((unit, name)) if millis > 0 => format!("{}{name}", millis / unit),
         _ => format!("{millis}ms"),

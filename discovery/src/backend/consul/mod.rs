@@ -36,7 +36,10 @@ use settings::Settings;
 /// The target or an option is wrong ([`ErrorClass::Config`]).
 pub fn open(target: &ConsulTarget, options: &WatchOptions) -> Result<Opener, SourceError> {
     if target.service.ends_with('/') {
-        let text = format!("invalid target: path: `{}` is a prefix of keys; a service has no / at its end", target.service);
+        let text = format!(
+            "invalid target: path: `{}` is a prefix of keys; a service has no / at its end",
+            target.service
+        );
         return Err(refused(&text));
     }
     let settings = Settings::new(target, &options.credentials, &environment)?;

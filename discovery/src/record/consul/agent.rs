@@ -178,6 +178,7 @@ mod tests {
         let mut service = services[0].clone();
         service.host = Some("10.0.0.1".to_owned());
         service.id = Some("u-1".to_owned());
+        service.ttl = Duration::from_secs(15);
         let body = body(&service, "me");
         assert_eq!(
             body,
