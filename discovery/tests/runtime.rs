@@ -327,3 +327,6 @@ fn a_thread_that_a_resolver_holds_up_is_waited_for_no_longer_than_the_deadline()
     assert!(began.elapsed() < LIMIT / 2);
     drop(release);
 }
+
+#[test]
+fn a_source_that_never_stops_keeps_nobody_else_waiting() {

@@ -16,6 +16,8 @@ use crate::event::{ErrorClass, SourceError};
 
 /// Far enough to be never.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Events that are taken at one look.
+const BATCH: usize = 256;
 /// From a backend's panic to its next start, varied by a third.
 const RESTART_AFTER: Duration = Duration::from_secs(5);
 
@@ -40,8 +42,10 @@ pub(super) async fn run<M: Model>(
                     let now = Instant::now();
                     shared.with(|model| {
                         model.handle(event, now);
-                        // Whatever came with it is one look for the observers.
-                        while let Ok(event) = backend.events.try_recv() {
+                        // Whatever came with it is one look for the observers. No more than that: a source that never stops
+                        // must not keep everybody else from the model.
+                        for _ in 0..BATCH {
+                            let Ok(event) = backend.events.try_recv() else { break };
                             model.handle(event, now);
                         }
                     });
