@@ -330,3 +330,22 @@ fn a_thread_that_a_resolver_holds_up_is_waited_for_no_longer_than_the_deadline()
 
 #[test]
 fn a_source_that_never_stops_keeps_nobody_else_waiting() {
+    let (runtime, resolver) = set_up();
+    let flooded = watch(&runtime, "lab:///flooded");
+    let sink = resolver.sink();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                sink.push(list(&[1]));
+            }
+        });
+        eventually_has(&flooded, &[1]);
+        let other = watch(&runtime, "static:///10.0.0.1:9");
+        eventually_has(&other, &[9]);
+        let counted = |watch: &Watch| watch.status().map(|status| status.updates.reset);
+        let before = counted(&flooded);
+        eventually("more", || (counted(&flooded) > before).then_some(()));
+        is_over.store(true, Ordering::SeqCst);
+    });
+}
