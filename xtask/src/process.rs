@@ -49,6 +49,14 @@ impl Process {
             .ok_or_else(|| format!("{} said: {line}", self.name))
     }
 
+    /// An error when it has ended by itself.
+    pub fn still_runs(&mut self) -> Result<(), String> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => Err(format!("{} has ended: {status}", self.name)),
+            _ => Ok(()),
+        }
+    }
+
     /// The lines that have come since the last time.
     pub fn new_lines(&self) -> impl Iterator<Item = String> + '_ {
         self.lines.try_iter()

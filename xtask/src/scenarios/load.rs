@@ -38,6 +38,7 @@ impl Load {
 
     /// Takes in what the client has said since the last time.
     fn look(&mut self) -> Result<(), String> {
+        self.process.still_runs()?;
         let lines: Vec<String> = self.process.new_lines().collect();
         lines.iter().try_for_each(|line| self.take(line))
     }
@@ -69,6 +70,13 @@ impl Load {
             .filter(|endpoint| which(endpoint))
             .filter_map(|endpoint| endpoint["addresses"][0].as_str().map(str::to_string))
             .collect()
+    }
+
+    /// It takes no more calls, and has none.
+    pub fn is_idle(&self, address: &str) -> bool {
+        let endpoints = self.channel["endpoints"].as_array().into_iter().flatten();
+        let mut same = endpoints.filter(|endpoint| endpoint["addresses"][0] == address);
+        same.all(|endpoint| endpoint["weight"] == 0 && endpoint["in_flight"] == 0)
     }
 
     /// How old the list is, in seconds, by the channel's own account.

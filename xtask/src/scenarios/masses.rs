@@ -8,7 +8,7 @@ use crate::programs::Programs;
 use std::time::Duration;
 
 const ROLLING: u8 = 50;
-/// How many are replaced at a time, and how long that takes.
+/// How many are replaced at a time.
 const BATCH: usize = 5;
 const THOUSAND: u16 = 1000;
 const LIMIT: Duration = Duration::from_secs(90);
@@ -22,7 +22,8 @@ pub fn run(programs: &Programs, place: &Place) -> Vec<Case> {
     cases
 }
 
-/// As a careful deployment does it: the new ones are started and added, the old ones leave the registry and then end.
+/// As a careful deployment does it: the new ones are started and added; the old ones say that they are leaving, and when their last call
+/// has ended they leave the registry and end.
 fn rolling(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), String> {
     let hosts = |number: u8| -> Vec<String> { (1..=ROLLING).map(|last| place.host(number, last)).collect() };
     let (old, new) = (hosts(10), hosts(11));
@@ -41,6 +42,10 @@ fn rolling(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), 
         loads.until("the new ones take calls", LIMIT, |load| {
             load.ready().is_superset(&wanted.iter().cloned().collect())
         })?;
+        etcd.drain(leaving);
+        let drained = addresses(leaving);
+        loads
+            .until("the old ones drain", LIMIT, |load| drained.iter().all(|address| load.is_idle(address)))?;
         present.retain(|host| !leaving.contains(host));
         etcd.set(&present);
         fleet.stop(&addresses(leaving))?;

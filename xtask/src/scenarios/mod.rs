@@ -5,13 +5,11 @@ mod load;
 mod masses;
 mod outages;
 mod place;
-mod registered;
 mod registry;
 
 use crate::packages::{self, Package};
 use crate::programs::{self, Programs};
 use crate::servers;
-use crate::step::Step;
 use crate::steps::native;
 use crate::tally::Tally;
 use crate::venv::Venv;
@@ -19,13 +17,6 @@ use crate::workspace::Workspace;
 pub use place::{INSIDE, Place};
 use std::thread;
 use std::time::Instant;
-
-pub const STEP: Step = Step {
-    name: "scenarios",
-    what: "outages, replacements and wiped registries under the load of a C++ and a Python client: no failed call",
-    needs: packages,
-    run,
-};
 
 /// One statement and whether it held.
 pub struct Case {
@@ -71,7 +62,6 @@ pub fn play(workspace: &Workspace, place: &Place) -> Result<(), String> {
     let programs = programs::built(workspace);
     let begun = Instant::now();
     let mut cases = outages(&programs, place);
-    cases.extend(registered::run(&programs, place));
     cases.extend(masses::run(&programs, place));
     let failed = cases.iter().filter(|case| case.result.is_err()).count();
     println!(

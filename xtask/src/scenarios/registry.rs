@@ -37,6 +37,12 @@ pub fn all(with_kubernetes: bool) -> Vec<Box<dyn Registry>> {
     all
 }
 
+/// gRPC's naming record.
+fn naming(host: &str, metadata: &str) -> String {
+    let address = format!("{host}:{PORT}");
+    format!(r#"put user/{address} {{"Op":0,"Addr":"{address}","Metadata":{metadata}}}"#)
+}
+
 /// etcd with gRPC's naming records.
 pub struct EtcdNaming {
     etcd: Etcd,
@@ -49,6 +55,12 @@ impl EtcdNaming {
         let etcd = Etcd::start()?;
         let proxy = Proxy::start(&etcd.client());
         Some(Self { etcd, proxy, present: Mutex::default() })
+    }
+
+    /// Says of hosts that are there that they are leaving: weight 0.
+    pub fn drain(&self, hosts: &[String]) {
+        let changes: Vec<String> = hosts.iter().map(|host| naming(host, r#"{"weight":0}"#)).collect();
+        self.etcd.transaction(&changes);
     }
 }
 
@@ -65,12 +77,7 @@ impl Registry for EtcdNaming {
     fn set(&self, hosts: &[String]) {
         let mut changes = Vec::new();
         replace(&self.present, hosts, |host, is_new| {
-            let address = format!("{host}:{PORT}");
-            changes.push(if is_new {
-                format!(r#"put user/{address} {{"Op":0,"Addr":"{address}","Metadata":null}}"#)
-            } else {
-                format!("del user/{address}")
-            });
+            changes.push(if is_new { naming(host, "null") } else { format!("del user/{host}:{PORT}") });
         });
         self.etcd.transaction(&changes);
     }

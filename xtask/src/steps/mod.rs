@@ -11,7 +11,6 @@ mod rust;
 mod symbols;
 
 use crate::fuzz;
-use crate::scenarios;
 use crate::servers;
 use crate::step::Step;
 
@@ -35,6 +34,5 @@ pub const STEPS: &[Step] = &[
     bare::STEP,
     install::STEP,
     examples::STEP,
-    scenarios::STEP,
     readme::STEP,
 ];

@@ -17,6 +17,9 @@ pub const RESULTS: &str = "benches/RESULTS.md";
 /// Where `cargo xtask latency` writes.
 pub const LATENCY: &str = "benches/LATENCY.md";
 
+/// The files of figures that the README quotes.
+const FIGURES: &[&str] = &[RESULTS];
+
 /// The files whose marked part the README must quote: `<!-- FILE -->`, then a fence.
 const QUOTED: [&str; 4] = [
     "examples/quickstart/quickstart.py",
@@ -38,7 +41,7 @@ fn check(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
             wrong.push(format!("README.md does not quote the marked part of {name} after <!-- {name} -->"));
         }
     }
-    for name in [RESULTS, LATENCY] {
+    for name in FIGURES {
         let figures = read(name)?;
         if between(&readme, name).is_some_and(|(_, quoted, _)| quoted.trim() == figures.trim()) {
             tally.passed += 1;
