@@ -328,6 +328,28 @@ fn a_thread_that_a_resolver_holds_up_is_waited_for_no_longer_than_the_deadline()
     drop(release);
 }
 
+/// A broken connection must not end a program that does not ignore `SIGPIPE`: one in C or C++.
+#[test]
+fn a_broken_pipe_is_no_signal_on_the_runtimes_thread() {
+    struct Asked(Mutex<Option<String>>);
+    impl Resolver for Asked {
+        fn start(&self, _: &CustomTarget, sink: ResolverSink) -> Result<Box<dyn Resolving>, String> {
+            *self.0.lock().unwrap() = Some(std::fs::read_to_string("/proc/thread-self/status").unwrap());
+            sink.push(list(&[1]));
+            Ok(Box::new(()))
+        }
+    }
+    let runtime = Runtime::new();
+    let asked = Arc::new(Asked(Mutex::new(None)));
+    runtime.register_scheme("asked", Arc::clone(&asked) as Arc<dyn Resolver>).unwrap();
+    let _watch = watch(&runtime, "asked:///x");
+    let status = eventually("an answer", || asked.0.lock().unwrap().clone());
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap().trim();
+    /// `SIGPIPE` is number 13.
+    const BIT: u64 = 1 << 12;
+    assert_ne!(u64::from_str_radix(blocked, 16).unwrap() & BIT, 0, "{blocked}");
+}
+
 #[test]
 fn a_source_that_never_stops_keeps_nobody_else_waiting() {
     let (runtime, resolver) = set_up();

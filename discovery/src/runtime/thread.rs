@@ -8,6 +8,7 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 use std::{fmt, io, mem};
 
+use nix::sys::signal::{SigSet, Signal};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc as tasks, watch};
 
@@ -294,6 +295,15 @@ impl State {
     }
 }
 
+/// From now on a connection that breaks while this thread, or one that it starts, writes to it is an error of that write. Where
+/// `SIGPIPE` is not ignored, which a program in C or C++ does not do by itself, it would end the process.
+fn block_broken_pipes() {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGPIPE);
+    // Cannot fail: the arguments are right.
+    let _ = signals.thread_block();
+}
+
 impl Thread {
     fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
@@ -306,6 +316,7 @@ impl Thread {
         let (guest, mut guests) = tasks::channel::<()>(1);
         let (end, ended) = mpsc::channel();
         let thread = std::thread::Builder::new().name("evener-discovery".to_owned()).spawn(move || {
+            block_broken_pipes();
             runtime.block_on(async {
                 let Ok(deadline) = closed.wait_for(Option::is_some).await.map(|deadline| *deadline) else {
                     return;
