@@ -60,9 +60,11 @@ inline pid_t Spawn(const std::vector<std::string>& command, const std::string& o
   std::vector<char*> arguments;
   for (const auto& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
+  const pid_t parent = getpid();
   const pid_t child = fork();
   if (child != 0) return child;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127);  // it died before that
   const int file = open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   dup2(file, 1);
   dup2(file, 2);
