@@ -240,13 +240,13 @@ def test_a_bad_config_is_refused_and_the_old_one_stays(three: list[Server]) -> N
 
 
 def test_what_is_not_obeyed_is_warned_about(three: list[Server], caplog: pytest.LogCaptureFixture) -> None:
-    config = '{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": "user.UserService"}}'
+    config = '{"loadBalancingConfig": [{"round_robin": {}}], "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}}'
     with evener.grpc.insecure_channel(target_of(three)) as channel:
-        assert any("healthCheckConfig" in warning for warning in channel.set_service_config(config))
-        eventually(lambda: "healthCheckConfig" in caplog.text)
+        assert any("retryThrottling" in warning for warning in channel.set_service_config(config))
+        eventually(lambda: "retryThrottling" in caplog.text)
 
 
-@pytest.mark.parametrize("target", ["static:///:80", "etcd:///user-service", "static:///127.0.0.1:99999", "ipv4:", ""])
+@pytest.mark.parametrize("target", ["static:///:80", "xds:///user-service", "static:///127.0.0.1:99999", "ipv4:", ""])
 def test_a_bad_target_is_refused(target: str) -> None:
     with pytest.raises(evener.ConfigError):
         evener.grpc.insecure_channel(target)
