@@ -53,7 +53,6 @@ mod clock;
 pub mod config;
 mod control;
 mod describe;
-mod dice;
 mod driver;
 mod engine;
 mod event;

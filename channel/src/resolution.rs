@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use evener_core::Backoff;
 
 use crate::clock;
-use crate::dice::Dice;
+use evener_discovery::dice::Dice;
 
 /// How often a source is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

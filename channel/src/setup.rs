@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::choice::Candidate;
 use crate::config::Locality;
-use crate::dice::Dice;
 use crate::options::{ChannelOptions, OpenError};
 use crate::resolution::Resolution;
 use crate::sources::{self, Sources};
 use crate::subchannels::check;
+use evener_discovery::dice::Dice;
 
 /// All an engine needs to know to begin.
 #[derive(Debug)]

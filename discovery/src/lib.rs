@@ -25,6 +25,7 @@ pub mod backend;
 pub mod config_watch;
 #[cfg(feature = "runtime")]
 pub mod credentials;
+pub mod dice;
 pub mod event;
 pub mod json;
 pub mod model;

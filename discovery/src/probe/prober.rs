@@ -13,6 +13,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use super::check::{Checker, Said};
 use super::options::{ProbeError, ProbeKind, ProbeOptions};
 use super::tally::{Tally, Verdict};
+use crate::dice::Dice;
 use crate::model::{Address, Condition, Endpoint};
 
 /// The first check of an endpoint is made after this at the latest.
@@ -50,7 +51,7 @@ impl Prober {
         let slots = Arc::new(Semaphore::new(options.concurrency.min(Semaphore::MAX_PERMITS)));
         let checker = Arc::new(Checker::new(options)?);
         let (said, heard) = mpsc::unbounded_channel();
-        let dice = Dice(seed);
+        let dice = Dice::new(Some(seed));
         Ok(Self { checker, slots, dice, tasks: JoinSet::new(), said, heard, probed: HashMap::new() })
     }
 
@@ -112,7 +113,7 @@ impl Prober {
             checker: Arc::clone(&self.checker),
             slots: Arc::clone(&self.slots),
             said: self.said.clone(),
-            dice: Dice(self.dice.roll()),
+            dice: Dice::new(Some(self.dice.roll())),
         };
         Probed { task: self.tasks.spawn(probe.run()), verdict: Verdict::Healthy }
     }
@@ -140,14 +141,15 @@ impl Probe {
         let checker = Arc::clone(&self.checker);
         let options = checker.options();
         let mut tally = Tally::new(options.rise, options.fall);
-        sleep(self.dice.below(options.interval.min(FIRST_WITHIN))).await;
+        // Anywhere in that time: half of it, give or take all of that.
+        sleep(self.dice.around(options.interval.min(FIRST_WITHIN) / 2, 100)).await;
         loop {
             let passed = match &options.kind {
                 ProbeKind::GrpcWatch { service } => self.follow(service, &mut tally).await,
                 _ => self.check().await,
             };
             self.tell(tally.count(passed));
-            sleep(self.dice.around(options.interval, options.jitter_percent)).await;
+            sleep(self.dice.around(options.interval, options.jitter_percent.into())).await;
         }
     }
 
@@ -189,36 +191,13 @@ impl Probe {
     }
 }
 
-/// SplitMix64: where a check falls within its interval need not be hard to guess.
-#[derive(Debug)]
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: Duration) -> Duration {
-        let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Duration::from_nanos(self.roll() % nanos)
-    }
-
-    fn around(&mut self, middle: Duration, percent: u8) -> Duration {
-        let range = middle * u32::from(percent.min(100)) / 100;
-        middle.saturating_sub(range) + self.below(range * 2)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn checks_are_spread_within_the_jitter() {
-        let mut dice = Dice(7);
+        let mut dice = Dice::new(Some(7));
         let pauses: Vec<Duration> = (0..1000).map(|_| dice.around(Duration::from_secs(10), 10)).collect();
         let seconds = |s| Duration::from_secs(s);
         assert!(pauses.iter().all(|&pause| (seconds(9)..=seconds(11)).contains(&pause)));

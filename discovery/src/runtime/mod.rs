@@ -28,7 +28,6 @@
 //! in another one each of its functions answers an error or nothing, at once, takes no lock and waits for nobody, and
 //! dropping it or a [`Watch`] does nothing. The child makes a runtime of its own.
 
-mod dice;
 mod disk;
 mod model;
 mod observer;
@@ -39,7 +38,7 @@ mod task;
 mod thread;
 mod watch;
 
-pub use dice::Dice;
+pub use crate::dice::Dice;
 pub use observer::{Observer, Woken};
 pub use options::{DnsOptions, WatchOptions};
 pub use resolver::{Resolver, ResolverSink, Resolving};

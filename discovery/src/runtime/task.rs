@@ -7,11 +7,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
-use super::dice::Dice;
 use super::model::Model;
 use super::shared::{Companion, Shared};
 use super::thread::Inner;
 use crate::backend::{Feed, Opener};
+use crate::dice::Dice;
 use crate::event::{ErrorClass, SourceError};
 
 /// Far enough to be never.

@@ -99,8 +99,7 @@ impl Bind {
     /// # Panics
     /// When it does not start.
     pub fn restart(&self) {
-        self.process.kill();
-        self.process.start(|| self.is_ready()).unwrap_or_else(|reason| panic!("{reason}"));
+        self.process.restart(|| self.is_ready());
     }
 
     /// SIGSTOP: no question is answered, over TCP or UDP.

@@ -6,7 +6,6 @@ use crate::ports::free_port_on;
 use crate::process::{Process, started};
 use crate::scratch::Scratch;
 use serde_json::{Value, json};
-use std::fs;
 use std::path::Path;
 
 /// How a Consul agent is started.
@@ -170,8 +169,7 @@ impl Consul {
     /// # Panics
     /// When it does not start.
     pub fn restart(&self) {
-        self.process.kill();
-        self.process.start(|| self.is_ready()).unwrap_or_else(|reason| panic!("{reason}"));
+        self.process.restart(|| self.is_ready());
     }
 
     /// Comes back on the same ports, knowing nothing.
@@ -179,8 +177,7 @@ impl Consul {
     /// # Panics
     /// When it does not start.
     pub fn wipe_and_restart(&self) {
-        self.process.kill();
-        let _ = fs::remove_dir_all(self.process.scratch().path().join("data"));
+        self.process.wipe();
         self.restart();
     }
 

@@ -6,7 +6,6 @@ use crate::http;
 use crate::ports::free_port;
 use crate::process::{Process, output, started};
 use crate::scratch::Scratch;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -172,8 +171,7 @@ impl Etcd {
     /// # Panics
     /// When it does not start.
     pub fn restart(&self) {
-        self.process.kill();
-        self.process.start(|| self.is_ready()).unwrap_or_else(|reason| panic!("{reason}"));
+        self.process.restart(|| self.is_ready());
     }
 
     /// Comes back on the same ports, knowing nothing.
@@ -181,8 +179,7 @@ impl Etcd {
     /// # Panics
     /// When it does not start.
     pub fn wipe_and_restart(&self) {
-        self.process.kill();
-        let _ = fs::remove_dir_all(self.process.scratch().path().join("data"));
+        self.process.wipe();
         self.restart();
     }
 

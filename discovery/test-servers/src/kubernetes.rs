@@ -225,8 +225,7 @@ impl KubeApi {
     /// # Panics
     /// When it does not start.
     pub fn restart(&self) {
-        self.process.kill();
-        self.process.start(|| self.is_ready()).unwrap_or_else(|reason| panic!("{reason}"));
+        self.process.restart(|| self.is_ready());
     }
 
     /// SIGSTOP: connections stay, answers stop.

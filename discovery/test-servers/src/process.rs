@@ -54,6 +54,22 @@ impl Process {
         Err(format!("{} {how}: {said}", self.program.display()))
     }
 
+    /// Kills it if it still runs and starts it again.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&self, ready: impl FnMut() -> bool) {
+        self.kill();
+        self.start(ready).unwrap_or_else(|reason| panic!("{reason}"));
+    }
+
+    /// Kills it and takes away the folder `data` in its scratch folder, where servers here keep what they know.
+    pub fn wipe(&self) {
+        self.kill();
+        // A server that never had one knows nothing already.
+        let _ = fs::remove_dir_all(self.scratch.path().join("data"));
+    }
+
     /// SIGKILL, and gone when this returns. Nothing when it does not run.
     pub fn kill(&self) {
         if let Some(mut child) = self.child().take() {

@@ -1,4 +1,4 @@
-//! Random numbers for jitter: SplitMix64 (Steele, Lea, Flood 2014).
+//! Random numbers for jitter and identity keys, where nobody gains by guessing them: SplitMix64 (Steele, Lea, Flood 2014).
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -24,6 +24,11 @@ impl Dice {
         z ^ (z >> 31)
     }
 
+    /// The upper half of the next number.
+    pub const fn roll32(&mut self) -> u32 {
+        (self.roll() >> 32) as u32
+    }
+
     /// A span that differs from `span` by up to so many percent to both sides.
     pub fn around(&mut self, span: Duration, percent: u32) -> Duration {
         let range = span.mul_f64(f64::from(percent.min(100)) / 100.0);
@@ -42,6 +47,11 @@ mod tests {
         let mut dice = Dice::new(Some(1_234_567));
         assert_eq!(dice.roll(), 6_457_827_717_110_365_317);
         assert_eq!(dice.roll(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn unseeded_sequences_differ() {
+        assert_ne!(Dice::new(None).roll(), Dice::new(None).roll());
     }
 
     #[test]
