@@ -1,5 +1,7 @@
 //! Where a channel's endpoints and service config come from, as its target and options say: read and checked.
 
+#[cfg(feature = "runtime")]
+use evener_discovery::runtime::WatchOptions;
 use evener_discovery::target::DnsTarget;
 use evener_discovery::{Endpoint, SourceError, StaticTarget, Target, TargetError};
 
@@ -29,7 +31,7 @@ pub(crate) fn read(
     is_custom: &dyn Fn(&str) -> bool,
 ) -> Result<Sources, OpenError> {
     let parse = |text: &str| Target::parse_with(text, is_custom);
-    let mut sources = Sources::default();
+    let mut sources = Sources { live: live_setup(options), ..Sources::default() };
     if let Some(list) = &options.endpoints {
         // A target that names the channel only need not be one that can be resolved.
         sources.authority = parse(target).ok().map(|target| target.authority());
@@ -91,9 +93,8 @@ fn refused(text: String) -> OpenError {
 
 #[cfg(feature = "runtime")]
 fn watch(sources: &mut Sources, target: Target, options: &ChannelOptions) -> Result<(), OpenError> {
-    sources.live.options = watch_options(options);
     sources.config_from_dns = options.service_config_from_dns && matches!(target, Target::Dns(_));
-    sources.live.main = Some(checked(target, options)?);
+    sources.live.main = Some(checked(target, &sources.live.options)?);
     Ok(())
 }
 
@@ -106,14 +107,12 @@ fn fall_back(sources: &mut Sources, target: Target, options: &ChannelOptions) ->
         }
         target => target,
     };
-    sources.live.options = watch_options(options);
-    sources.live.fallback = Some(checked(target, options)?);
+    sources.live.fallback = Some(checked(target, &sources.live.options)?);
     Ok(())
 }
 
 #[cfg(feature = "runtime")]
 fn add_config(mut sources: Sources, options: &ChannelOptions) -> Result<Sources, OpenError> {
-    sources.live.options = watch_options(options);
     sources.live.config.clone_from(&options.service_config_source);
     if let Some(target) = &options.service_config_source {
         let options = &sources.live.options;
@@ -124,20 +123,28 @@ fn add_config(mut sources: Sources, options: &ChannelOptions) -> Result<Sources,
 
 /// A target that this build has a backend for, which takes the options.
 #[cfg(feature = "runtime")]
-fn checked(target: Target, options: &ChannelOptions) -> Result<Target, OpenError> {
+fn checked(target: Target, options: &WatchOptions) -> Result<Target, OpenError> {
     let pipeline = options.pipeline.check();
     pipeline.map_err(|error| refused(error.to_string()))?;
     if !matches!(target, Target::Custom(_)) {
-        evener_discovery::backend::open(&target, &watch_options(options))
-            .map(drop)
-            .map_err(OpenError::Source)?;
+        evener_discovery::backend::open(&target, options).map(drop).map_err(OpenError::Source)?;
     }
     Ok(target)
 }
 
 #[cfg(feature = "runtime")]
-fn watch_options(options: &ChannelOptions) -> evener_discovery::runtime::WatchOptions {
-    use evener_discovery::runtime::{DnsOptions, WatchOptions};
+fn live_setup(options: &ChannelOptions) -> LiveSetup {
+    LiveSetup { options: watch_options(options), ..LiveSetup::default() }
+}
+
+#[cfg(not(feature = "runtime"))]
+const fn live_setup(_: &ChannelOptions) -> LiveSetup {
+    LiveSetup
+}
+
+#[cfg(feature = "runtime")]
+fn watch_options(options: &ChannelOptions) -> WatchOptions {
+    use evener_discovery::runtime::DnsOptions;
 
     use crate::clock;
 

@@ -156,6 +156,7 @@ fn a_missing_or_zero_index_makes_no_hot_loop() {
         backend.until_set(&["10.0.0.1:80"]);
         let queries = double.queries(3);
         assert!(queries[1].has("index=1") && queries[2].has("index=1"), "{queries:#?}");
+        // What must not happen is waited for as long as a loop without a bound would take to show.
         thread::sleep(Duration::from_secs(3));
         assert!(double.queries(3).len() <= 4, "{:#?}", double.queries(3));
     }

@@ -237,6 +237,7 @@ fn an_id_belongs_to_one_server_and_a_restarted_one_takes_its_own_over() {
     // Maintenance by an operator's hand is not ended.
     consul.put("/v1/agent/service/maintenance/owned-1003?enable=true&reason=by+hand", "");
     let verified = again.status().unwrap().publications;
+    // Several looks at its own record lie in this time, and none may end what it did not begin.
     std::thread::sleep(Duration::from_secs(3));
     assert!(checks(consul, "owned").contains_key("_service_maintenance:owned-1003"));
     assert_eq!(again.status().unwrap().publications, verified);
