@@ -11,7 +11,7 @@ pub fn target(text: &str) -> Vec<Finding> {
         Err(error) => vec![
             Finding::new(Severity::Error, "target-refused", &error.part)
                 .says(format!("It is refused: {}.", error.reason))
-                .advises("The forms that are known: `evener resolve --help`."),
+                .advises("README.md lists the forms that are known, under Targets."),
         ],
         Ok(parsed) => of_parsed(text, &parsed),
     }
