@@ -1509,6 +1509,15 @@ typedef struct evener_channel_options {
      */
     size_t dns_server_len;
     /**
+     * The client's language, which a service config from DNS may be meant for (`clientLanguage`): `python`, say; null is `c++`, as
+     * gRPC's own C core calls itself.
+     */
+    const char *dns_language;
+    /**
+     * Bytes in `dns_language`.
+     */
+    size_t dns_language_len;
+    /**
      * The zone this client runs in, for policies that prefer their own; null for what the environment says (`EVENER_ZONE`).
      */
     const char *zone;

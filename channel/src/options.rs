@@ -48,6 +48,9 @@ pub struct ChannelOptions {
     /// Whether a service config is taken from `TXT` records at `_grpc_config.NAME` (gRFC A2). Off: whoever can write
     /// there can turn this client's traffic. See [`ChannelOptions::service_config`] for what goes first.
     pub service_config_from_dns: bool,
+    /// The client's language, which a choice of such a config may be meant for (`clientLanguage`): `rust` unless set; gRPC's own
+    /// names are `c++`, `python`, `go`, `java` and so on.
+    pub dns_language: String,
     /// A key in a registry whose value is the service config, live: `consul:///config/user-service` or
     /// `etcd:///config/user-service`. It is read when the channel is first used, and every change is taken over. A value
     /// that is wrong, or a key that is deleted, is refused with a warning; the one before stays.
@@ -92,6 +95,7 @@ impl Default for ChannelOptions {
             dns_servers: Vec::new(),
             system_dns: false,
             service_config_from_dns: false,
+            dns_language: "rust".to_owned(),
             service_config_source: None,
             initial_timeout: Duration::from_secs(5),
             fallback_target: None,

@@ -157,6 +157,7 @@ fn watch_options(options: &ChannelOptions) -> WatchOptions {
             refresh: options.dns_refresh.map(|refresh| refresh.clamp(least, clock::LONGEST)),
             min_interval: options.dns_min_interval.min(clock::LONGEST),
             service_config: options.service_config_from_dns,
+            language: options.dns_language.clone(),
             ..DnsOptions::default()
         },
         snapshot_dir: options.snapshot_dir.clone(),

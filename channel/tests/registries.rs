@@ -1,4 +1,4 @@
-//! Channels on a real etcd: their endpoints, their service config, and servers that register themselves there.
+//! Channels on real registries: their endpoints, their service config, and servers that register themselves there.
 #![cfg(not(loom))]
 
 mod support;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use evener_channel::ChannelOptions;
 use evener_discovery::registration::{RegistrationOptions, ServiceDefinition};
-use evener_test_servers::Etcd;
+use evener_test_servers::{Bind, BindOptions, Etcd};
 use support::{FakeTransport, LIMIT, at_once, call, describe, eventually, eventually_has};
 
 const KEY: &str = "/config/user-service";
@@ -89,4 +89,24 @@ fn servers_that_register_themselves_are_where_calls_go_also_while_the_registry_i
     call(&channel).expect("one is left");
     drop(one);
     eventually_has(&channel, &[]);
+}
+
+#[test]
+fn a_service_config_from_dns_is_the_one_for_the_clients_language() {
+    if !evener_discovery::HAS_DNS {
+        return; // In a build without DNS there is nothing to show.
+    }
+    let choices = r#"grpc_config=[{\"clientLanguage\":[\"python\",\"go\"],\"serviceConfig\":{\"loadBalancingConfig\":[{\"pick_first\":{}}]}}," "{\"clientLanguage\":[\"c++\"],\"serviceConfig\":{\"loadBalancingConfig\":[{\"pick_random\":{}}]}}]"#;
+    let records = vec!["svc 1 A 127.0.0.1".to_owned(), format!("_grpc_config.svc 1 TXT \"{choices}\"")];
+    let Some(bind) = Bind::start(&BindOptions { records, ..BindOptions::default() }) else { return };
+    let transport = FakeTransport::new();
+    let target = format!("dns://{}/svc.example.test:7", bind.address());
+    for (language, policy) in [("python", "pick_first"), ("c++", "pick_random"), ("rust", "round_robin")] {
+        let dns_language = language.to_owned();
+        let options = ChannelOptions { service_config_from_dns: true, dns_language, ..at_once() };
+        let channel = transport.open(&target, options);
+        eventually_has(&channel, &[7]);
+        assert_eq!(channel.policy_name(), policy, "{language}: it comes with the first list");
+    }
+    assert_eq!(ChannelOptions::default().dns_language, "rust");
 }

@@ -151,6 +151,14 @@ TEST_CASE(dns_answers_are_followed) {
   CHECK(Eventually([&] { return Share(channel, 10)["B"] == 10; }));
 }
 
+// Of a service config in DNS the choice for "c++" is this channel's.
+TEST_CASE(a_service_config_from_dns_may_be_meant_for_cpp) {
+  evener_credentials credentials{};
+  evener_channel_options options{};
+  evener::grpc::detail::Lend(evener::grpc::DiscoveryOptions{}, credentials, options);
+  CHECK_EQUAL(std::string(options.dns_language, options.dns_language_len), "c++");
+}
+
 // Ports from SRV records.
 TEST_CASE(srv_records_name_ports) {
   const auto consul = Consul::Start();

@@ -104,6 +104,11 @@ pub struct evener_channel_options {
     pub dns_server: *const c_char,
     /// Bytes in `dns_server`.
     pub dns_server_len: usize,
+    /// The client's language, which a service config from DNS may be meant for (`clientLanguage`): `python`, say; null is `c++`, as
+    /// gRPC's own C core calls itself.
+    pub dns_language: *const c_char,
+    /// Bytes in `dns_language`.
+    pub dns_language_len: usize,
     /// The zone this client runs in, for policies that prefer their own; null for what the environment says (`EVENER_ZONE`).
     pub zone: *const c_char,
     /// Bytes in `zone`.
@@ -118,7 +123,10 @@ pub struct evener_channel_options {
     pub reserved_pointer: *const c_char,
 }
 
-const SIZE: usize = 72 + 24 * size_of::<usize>();
+/// What gRPC's C core calls itself in every language that wraps it.
+const LANGUAGE: &str = "c++";
+
+const SIZE: usize = 72 + 26 * size_of::<usize>();
 
 // SAFETY: repr(C), struct_size first; four u32, two u64, ten u32, then pairs of pointer-sized fields: no padding with 32 or 64 bit
 // pointers. Integers and raw pointers take any bit pattern.
@@ -144,6 +152,7 @@ pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Re
         snapshot_dir: texts.snapshot_dir.map(PathBuf::from),
         zone: texts.zone,
         region: texts.region,
+        dns_language: texts.dns_language.unwrap_or_else(|| LANGUAGE.to_owned()),
         dns_servers: texts.dns_server.as_deref().map(dns_servers).transpose()?.unwrap_or_default(),
         drain_timeout: milliseconds(given.drain_timeout_ms, defaults.drain_timeout),
         dns_refresh: given_milliseconds(given.dns_refresh_ms),
@@ -242,6 +251,7 @@ struct Texts {
     service_config_source: Option<String>,
     snapshot_dir: Option<String>,
     dns_server: Option<String>,
+    dns_language: Option<String>,
     zone: Option<String>,
     region: Option<String>,
 }
@@ -255,6 +265,7 @@ fn texts(given: &evener_channel_options) -> Result<Texts, evener_status> {
         service_config_source: optional(given.service_config_source, given.service_config_source_len)?,
         snapshot_dir: optional(given.snapshot_dir, given.snapshot_dir_len)?,
         dns_server: optional(given.dns_server, given.dns_server_len)?,
+        dns_language: optional(given.dns_language, given.dns_language_len)?,
         zone: optional(given.zone, given.zone_len)?,
         region: optional(given.region, given.region_len)?,
     })
@@ -264,4 +275,23 @@ type Lists<'a> = (&'a [evener_address_endpoint], &'a [evener_named_list]);
 
 fn lists(given: &evener_channel_options) -> Result<Lists<'_>, evener_status> {
     Ok((slice!(given.endpoints, given.endpoints_len), slice!(given.lists, given.lists_len)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_says_no_language_is_called_as_grpcs_core_calls_itself() {
+        // SAFETY: integers and raw pointers, for which zero is a value.
+        let zeroed: evener_channel_options = unsafe { core::mem::zeroed() };
+        assert_eq!(parse(&zeroed).expect("valid").dns_language, "c++");
+        let python = "python";
+        let given = evener_channel_options {
+            dns_language: python.as_ptr().cast(),
+            dns_language_len: python.len(),
+            ..zeroed
+        };
+        assert_eq!(parse(&given).expect("valid").dns_language, "python");
+    }
 }

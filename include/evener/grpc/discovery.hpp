@@ -49,7 +49,8 @@ struct DiscoveryOptions {
   std::string dns_server;
   // Whether names are looked up by the system's resolver instead of DNS servers.
   bool system_dns = false;
-  // Whether a service config is taken from TXT records at _grpc_config.NAME.
+  // Whether a service config is taken from TXT records at _grpc_config.NAME. Of several choices there the first one counts that is meant
+  // for this client: without a clientLanguage, or with "c++" among them.
   bool service_config_from_dns = false;
   // A key in a registry whose value is the service config, live: "consul:///config/user-service".
   std::string service_config_source;
@@ -75,6 +76,9 @@ inline void Lend(const std::string& text, const char*& data, size_t& length) {
   length = text.size();
 }
 
+// What a service config from DNS calls this channel (clientLanguage).
+inline const std::string kLanguage = "c++";
+
 // The discovery part of the C form. It borrows the texts and `credentials`.
 inline void Lend(const DiscoveryOptions& given, evener_credentials& credentials, evener_channel_options& options) {
   options.initial_timeout_ms = Milliseconds(given.initial_timeout);
@@ -86,6 +90,7 @@ inline void Lend(const DiscoveryOptions& given, evener_credentials& credentials,
   options.on_stale = given.drop_stale ? EVENER_STALE_DROP : EVENER_STALE_KEEP;
   options.dns_refresh_ms = Milliseconds(given.dns_refresh);
   options.system_dns = given.system_dns ? 1 : 0;
+  Lend(kLanguage, options.dns_language, options.dns_language_len);
   options.service_config_from_dns = given.service_config_from_dns ? 1 : 0;
   Lend(given.fallback_target, options.fallback_target, options.fallback_target_len);
   Lend(given.service_config_source, options.service_config_source, options.service_config_source_len);
