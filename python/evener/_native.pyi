@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import GenericAlias, TracebackType
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, final
 
+from evener._credentials import Credentials
+
 __all__ = [
     "CANCEL_CALLS",
     "CLOSE",
@@ -23,6 +25,8 @@ __all__ = [
     "RawBalancer",
     "Ticket",
     "__version__",
+    "check_credentials",
+    "end_discovery",
     "forked",
     "policies",
 ]
@@ -52,6 +56,8 @@ class ConfigError(ValueError):
 
 def policies() -> list[str]: ...
 def forked() -> None: ...
+def check_credentials(given: Credentials) -> None: ...
+def end_discovery(deadline: float) -> bool: ...
 
 @final
 class Balancer(Generic[_E]):

@@ -8,12 +8,14 @@ mod balancer;
 mod call;
 mod channel;
 mod clock;
+mod credentials;
 mod driver;
 mod endpoints;
 mod errors;
 mod fork;
 mod names;
 mod raw;
+mod runtime;
 mod ticket;
 
 use pyo3::prelude::*;
@@ -29,6 +31,8 @@ mod _native {
     #[pymodule_export]
     use crate::channel::Channel;
     #[pymodule_export]
+    use crate::credentials::check_credentials;
+    #[pymodule_export]
     use crate::driver::Driver;
     #[pymodule_export]
     use crate::errors::{ConfigError, NoEndpoint};
@@ -38,6 +42,8 @@ mod _native {
     use crate::names::policies;
     #[pymodule_export]
     use crate::raw::RawBalancer;
+    #[pymodule_export]
+    use crate::runtime::end_discovery;
     #[pymodule_export]
     use crate::ticket::{Failure, Ticket};
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
+from typing import Any
 
 # Servers that are stopped on purpose are not worth a line each. grpcio reads it when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -15,6 +16,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 import grpc
 import pytest
 from grpc_tools import protoc
+from registries import Bind, Consul, Etcd, started
 
 TESTDATA = Path(__file__).resolve().parents[2] / "testdata"
 
@@ -119,6 +121,41 @@ def start_server() -> Iterator[Callable[..., Server]]:
 def three(start_server: Callable[..., Server]) -> list[Server]:
     """Three servers: s0, s1, s2."""
     return [start_server(f"s{number}") for number in range(3)]
+
+
+@pytest.fixture
+def start_registry() -> Iterator[Callable[[Callable[[], Any]], Any]]:
+    """Starts registries with options: `start_registry(lambda: Consul(persistent=True))`; they end after the test."""
+    running: list[Any] = []
+
+    def start(make: Callable[[], Any]) -> Any:
+        running.append(started(make))
+        return running[-1]
+
+    yield start
+    for registry in running:
+        registry.close()
+
+
+@pytest.fixture
+def etcd(start_registry: Callable[[Callable[[], Any]], Any]) -> Etcd:
+    """A real etcd of one member, for this test alone."""
+    server: Etcd = start_registry(Etcd)
+    return server
+
+
+@pytest.fixture
+def consul(start_registry: Callable[[Callable[[], Any]], Any]) -> Consul:
+    """A real Consul server, for this test alone. Restarted it knows nothing any more."""
+    server: Consul = start_registry(Consul)
+    return server
+
+
+@pytest.fixture
+def bind(start_registry: Callable[[Callable[[], Any]], Any]) -> Bind:
+    """A real BIND that knows svc.example.test as 127.0.0.1 and 127.0.0.2."""
+    server: Bind = start_registry(lambda: Bind(["svc 1 A 127.0.0.1", "svc 1 A 127.0.0.2"]))
+    return server
 
 
 @pytest.fixture

@@ -1,0 +1,63 @@
+//! Credentials as Python gives them, read by their names from `evener.Credentials`.
+
+use crate::errors::unusable;
+use evener_discovery::credentials::{Credentials, Secret, TlsFiles};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+
+/// Any object with these attributes; `evener.Credentials` is the documented one.
+#[derive(FromPyObject)]
+pub(crate) struct Given {
+    user: Option<String>,
+    password: Option<String>,
+    password_file: Option<PathBuf>,
+    token: Option<String>,
+    token_file: Option<PathBuf>,
+    tls: bool,
+    ca_file: Option<PathBuf>,
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    server_name: Option<String>,
+}
+
+/// As the registries' clients take them; None is what the environment says. ConfigError names what does not go together.
+pub(crate) fn credentials(given: Option<Given>) -> PyResult<Credentials> {
+    let Some(given) = given else { return Ok(Credentials::default()) };
+    let tls = TlsFiles {
+        ca: given.ca_file,
+        cert: given.cert_file,
+        key: given.key_file,
+        server_name: given.server_name,
+    };
+    if tls.cert.is_some() != tls.key.is_some() {
+        return Err(refused("cert_file and key_file go together: one of them is missing"));
+    }
+    let wants_tls = given.tls || tls != TlsFiles::default();
+    let password = secret("password", given.password, given.password_file)?;
+    let user = match (given.user, password) {
+        (Some(user), Some(password)) => Some((user, password)),
+        (None, None) => None,
+        (Some(_), None) => return Err(refused("user needs password or password_file")),
+        (None, Some(_)) => return Err(refused("a password needs user")),
+    };
+    let token = secret("token", given.token, given.token_file)?;
+    Ok(Credentials { user, token, tls: wants_tls.then_some(tls) })
+}
+
+/// ConfigError where credentials do not make sense. No file is read.
+#[pyfunction]
+pub(crate) fn check_credentials(given: Given) -> PyResult<()> {
+    credentials(Some(given)).map(drop)
+}
+
+fn secret(name: &str, text: Option<String>, file: Option<PathBuf>) -> PyResult<Option<Secret>> {
+    match (text, file) {
+        (Some(_), Some(_)) => Err(refused(&format!("both {name} and {name}_file are given"))),
+        (Some(text), None) => Ok(Some(Secret::value(text))),
+        (None, file) => Ok(file.map(Secret::File)),
+    }
+}
+
+fn refused(why: &str) -> PyErr {
+    unusable(format!("credentials: {why}"))
+}
