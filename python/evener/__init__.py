@@ -16,10 +16,11 @@ import os as _os
 
 from evener import _native
 from evener._credentials import Credentials
+from evener._discovery import Discovery
 from evener._native import Balancer, Call, ConfigError, NoEndpoint, __version__, policies
 
 _os.register_at_fork(after_in_child=_native.forked)
 # Registered before anybody who uses discovery, and so called after them: registrations that are left are withdrawn then.
 _atexit.register(_native.end_discovery, 5.0)
 
-__all__ = ["Balancer", "Call", "ConfigError", "Credentials", "NoEndpoint", "__version__", "policies"]
+__all__ = ["Balancer", "Call", "ConfigError", "Credentials", "Discovery", "NoEndpoint", "__version__", "policies"]

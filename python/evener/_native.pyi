@@ -5,6 +5,7 @@ from types import GenericAlias, TracebackType
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, final
 
 from evener._credentials import Credentials
+from evener._discovery import Discovery
 
 __all__ = [
     "CANCEL_CALLS",
@@ -26,6 +27,7 @@ __all__ = [
     "Ticket",
     "__version__",
     "check_credentials",
+    "check_discovery",
     "end_discovery",
     "forked",
     "policies",
@@ -57,6 +59,7 @@ class ConfigError(ValueError):
 def policies() -> list[str]: ...
 def forked() -> None: ...
 def check_credentials(given: Credentials) -> None: ...
+def check_discovery(given: Discovery) -> None: ...
 def end_discovery(deadline: float) -> bool: ...
 
 @final

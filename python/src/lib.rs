@@ -9,6 +9,7 @@ mod call;
 mod channel;
 mod clock;
 mod credentials;
+mod discovery;
 mod driver;
 mod endpoints;
 mod errors;
@@ -32,6 +33,8 @@ mod _native {
     use crate::channel::Channel;
     #[pymodule_export]
     use crate::credentials::check_credentials;
+    #[pymodule_export]
+    use crate::discovery::check_discovery;
     #[pymodule_export]
     use crate::driver::Driver;
     #[pymodule_export]

@@ -1,4 +1,4 @@
-"""Credentials: what makes no sense is refused at once, and no secret is shown."""
+"""Credentials and discovery options: what makes no sense is refused at once, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -42,3 +42,27 @@ def test_it_is_a_value() -> None:
     assert pickle.loads(pickle.dumps(given)) == given
     with pytest.raises(dataclasses.FrozenInstanceError):
         given.token = "z"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"empty_hold": -1}, "empty_hold: -1"),
+        ({"debounce": float("nan")}, "debounce: NaN"),
+        ({"initial_timeout": -2.0}, "initial_timeout: -2"),
+        ({"max_drop_percent": 0}, "max_drop_percent: is 0"),
+        ({"max_drop_percent": 101}, "max_drop_percent: is 101"),
+        ({"max_stale": 0}, "max_stale: is 0"),
+        ({"drop_stale": True}, "drop_stale: needs max_stale"),
+        ({"dns_servers": ["ns.example.com"]}, "dns_servers: `ns.example.com` is no IP address"),
+    ],
+)
+def test_discovery_that_makes_no_sense_is_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(evener.ConfigError, match=f"discovery: {why}"):
+        evener.Discovery(**given)
+
+
+def test_discovery_is_a_value() -> None:
+    given = evener.Discovery(initial_timeout=None, dns_servers=["10.0.0.2", "[::1]:5353"], max_stale=60, drop_stale=True)
+    assert dataclasses.replace(given, empty_hold=0) != given
+    assert "secret" not in repr(evener.Discovery(credentials=evener.Credentials(token="secret")))
