@@ -1,7 +1,8 @@
 """The load-balancing brain of a gRPC client.
 
 ``evener.Balancer`` picks one of your own objects, by weight, in tens of nanoseconds. ``evener.grpc`` and ``evener.grpc.aio``
-are drop-in channels for gRPC built on the same core.
+are drop-in channels for gRPC built on the same core. ``evener.register`` keeps a server in a registry, ``evener.watch`` and
+``evener.config.watch`` follow what is there, ``evener.lint`` says what to know of it before production.
 
 >>> import evener
 >>> balancer = evener.Balancer(["10.0.0.1:8080", "10.0.0.2:8080"], seed=1)
@@ -14,13 +15,34 @@ Logs go to Python's ``logging``, under the name ``evener``.
 import atexit as _atexit
 import os as _os
 
-from evener import _native
+from evener import _native, config
 from evener._credentials import Credentials
 from evener._discovery import Discovery
+from evener._lint import Finding, lint
 from evener._native import Balancer, Call, ConfigError, NoEndpoint, __version__, policies
+from evener._registration import Registration, register
+from evener._watch import KnownEndpoint, Snapshot, Watch, watch
 
 _os.register_at_fork(after_in_child=_native.forked)
 # Registered before anybody who uses discovery, and so called after them: registrations that are left are withdrawn then.
 _atexit.register(_native.end_discovery, 5.0)
 
-__all__ = ["Balancer", "Call", "ConfigError", "Credentials", "Discovery", "NoEndpoint", "__version__", "policies"]
+__all__ = [
+    "Balancer",
+    "Call",
+    "ConfigError",
+    "Credentials",
+    "Discovery",
+    "Finding",
+    "KnownEndpoint",
+    "NoEndpoint",
+    "Registration",
+    "Snapshot",
+    "Watch",
+    "__version__",
+    "config",
+    "lint",
+    "policies",
+    "register",
+    "watch",
+]

@@ -25,3 +25,8 @@ pub(crate) fn timeout(seconds: f64) -> PyResult<Duration> {
     }
     Ok(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
 }
+
+/// A time in seconds that is given as an option: what is wrong with it, if it cannot be one.
+pub(crate) fn seconds(value: f64) -> Result<Duration, String> {
+    Duration::try_from_secs_f64(value).map_err(|error| format!("{value}: {error}"))
+}

@@ -1,5 +1,6 @@
 //! How targets are watched, as Python says it: the fields of `evener.Discovery`, read by their names.
 
+use crate::clock;
 use crate::credentials;
 use crate::errors::unusable;
 use evener_channel::ChannelOptions;
@@ -20,7 +21,7 @@ pub(crate) struct Given {
     fallback_target: Option<String>,
     empty_hold: f64,
     removal_epoch: f64,
-    max_drop_percent: u8,
+    max_drop_percent: i64,
     debounce: f64,
     max_stale: Option<f64>,
     drop_stale: bool,
@@ -84,7 +85,9 @@ fn pipeline(given: &Given) -> PyResult<PipelineOptions> {
     let options = PipelineOptions {
         empty_hold: seconds("empty_hold", given.empty_hold)?,
         removal_epoch: seconds("removal_epoch", given.removal_epoch)?,
-        max_drop_ratio: given.max_drop_percent,
+        max_drop_ratio: u8::try_from(given.max_drop_percent).map_err(|_| {
+            refused("max_drop_percent", &format!("{} is no percentage", given.max_drop_percent))
+        })?,
         max_delay: defaults.max_delay.max(debounce),
         debounce,
         max_stale: given.max_stale.map(|limit| seconds("max_stale", limit)).transpose()?,
@@ -109,7 +112,7 @@ fn dns_servers(given: &[String]) -> PyResult<Vec<SocketAddr>> {
 }
 
 fn seconds(field: &str, value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value).map_err(|error| refused(field, &format!("{value}: {error}")))
+    clock::seconds(value).map_err(|why| refused(field, &why))
 }
 
 fn refused(field: &str, why: &str) -> PyErr {

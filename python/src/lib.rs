@@ -8,16 +8,22 @@ mod balancer;
 mod call;
 mod channel;
 mod clock;
+mod config_watch;
 mod credentials;
 mod discovery;
 mod driver;
 mod endpoints;
 mod errors;
 mod fork;
+mod lint;
 mod names;
+mod open;
 mod raw;
+mod registration;
 mod runtime;
 mod ticket;
+mod waiting;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -32,6 +38,8 @@ mod _native {
     #[pymodule_export]
     use crate::channel::Channel;
     #[pymodule_export]
+    use crate::config_watch::ConfigWatch;
+    #[pymodule_export]
     use crate::credentials::check_credentials;
     #[pymodule_export]
     use crate::discovery::check_discovery;
@@ -42,13 +50,19 @@ mod _native {
     #[pymodule_export]
     use crate::fork::forked;
     #[pymodule_export]
+    use crate::lint::lint;
+    #[pymodule_export]
     use crate::names::policies;
     #[pymodule_export]
     use crate::raw::RawBalancer;
     #[pymodule_export]
+    use crate::registration::Registration;
+    #[pymodule_export]
     use crate::runtime::end_discovery;
     #[pymodule_export]
     use crate::ticket::{Failure, Ticket};
+    #[pymodule_export]
+    use crate::watch::Watch;
 
     // Kinds of a driver's events.
     #[pymodule_export]
