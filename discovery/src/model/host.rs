@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::AddressError;
 
+/// What stands before the colon in addresses that have no host.
+const SOCKETS: [&str; 2] = ["unix", "unix-abstract"];
+
 /// A host as it is written in an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
@@ -80,6 +83,18 @@ pub(crate) fn parse_host(text: &str) -> Result<Host, AddressError> {
     }
     check_name(text)?;
     Ok(Host::Name(text.to_owned()))
+}
+
+/// The same for the host of a server's record. Written with its port, one called `unix` would read as the path of a
+/// socket.
+pub(crate) fn parse_server(text: &str) -> Result<Host, AddressError> {
+    match parse_host(text)? {
+        Host::Name(name) if SOCKETS.contains(&name.as_str()) => {
+            let reason = format!("`{name}` is no name of a host: it is how the address of a socket begins");
+            Err(AddressError::new("host", reason))
+        }
+        host => Ok(host),
+    }
 }
 
 fn ipv6(text: &str) -> Option<Host> {

@@ -115,7 +115,7 @@ fn services_address(name: &str, record: &Map<String, Value>) -> Result<Address, 
         return Err("has neither Addr nor ip, and the key is no address".to_owned());
     }
     let (host, written_port) = host::split(ip.unwrap_or(name)).map_err(|error| format!("ip: {error}"))?;
-    let host = host::parse_host(host).map_err(|error| format!("ip: {error}"))?;
+    let host = host::parse_server(host).map_err(|error| format!("ip: {error}"))?;
     let in_key = || host::split(name).ok().and_then(|(_, port)| port);
     let port = port.or(written_port).or_else(in_key);
     let port = port.ok_or_else(|| "port: is missing, in the value and in the key".to_owned())?;
@@ -342,6 +342,16 @@ mod tests {
             (key, r#"{"port":0}"#, "error port: 0 is not a number from 1 to 65535"),
             (key, r#"{"port":65536}"#, "error port: 65536 is not a number from 1 to 65535"),
             (key, r#"{"ip":7}"#, "error ip: 7 is no string"),
+            (
+                key,
+                r#"{"ip":"unix"}"#,
+                "error ip: host: `unix` is no name of a host: it is how the address of a socket begins",
+            ),
+            (
+                "/services/s/unix:51",
+                r#"{"version":1}"#,
+                "error ip: host: `unix` is no name of a host: it is how the address of a socket begins",
+            ),
             (key, r#"{"ip":"a b"}"#, "error ip: host: `a b` contains ' ', which no name may contain"),
         ] {
             assert_eq!(read(key, value), expected, "{key} {value}");

@@ -388,7 +388,7 @@ const fn is_of_the_connection(kind: Kind) -> bool {
 
 fn endpoint(record: &Record) -> Result<Endpoint, String> {
     let definition = &record.definition;
-    let host = host::parse_host(record.host()).map_err(|error| error.to_string())?;
+    let host = host::parse_server(record.host()).map_err(|error| error.to_string())?;
     let mut metadata = definition.metadata.clone();
     if !definition.tags.is_empty() {
         metadata.entry("tags".to_owned()).or_insert_with(|| definition.tags.join(","));

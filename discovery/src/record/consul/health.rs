@@ -187,8 +187,8 @@ fn socket(text: &str, port: i64) -> Result<Address, String> {
     let port = u16::try_from(port).ok().filter(|port| *port > 0);
     let port = port.ok_or_else(|| format!("{text} has no port"))?;
     let host = match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
-        Some(inner) => host::parse_host(inner),
-        None => host::parse_host(text),
+        Some(inner) => host::parse_server(inner),
+        None => host::parse_server(text),
     };
     match host.map_err(|error| error.to_string())? {
         Host::Ip(ip) if ip.is_unspecified() => Err(format!("{ip} is no address to connect to")),
