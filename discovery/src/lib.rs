@@ -30,7 +30,7 @@ pub mod event;
 pub mod json;
 pub mod model;
 pub mod pipeline;
-#[cfg(feature = "probes")]
+#[cfg(feature = "runtime")]
 pub mod probe;
 pub mod record;
 pub mod registration;

@@ -1,12 +1,17 @@
 //! Health probes against real servers: sockets, etcd's own HTTP and gRPC health, a gRPC health service that flips.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use evener_discovery::credentials::TlsFiles;
+use evener_discovery::pipeline::PipelineOptions;
 use evener_discovery::probe::{ProbeKind, ProbeOptions, Prober};
-use evener_discovery::{Condition, Endpoint};
-use evener_test_servers::Etcd;
+use evener_discovery::runtime::{Resolver, ResolverSink, Resolving, Runtime, Watch, WatchOptions, Woken};
+use evener_discovery::target::CustomTarget;
+use evener_discovery::{Condition, Endpoint, ErrorClass, Target};
+use evener_test_servers::{Etcd, Scratch};
 use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -158,4 +163,228 @@ async fn a_grpc_server_without_the_health_service_is_healthy() {
         assert!(timeout(Duration::from_millis(500), prober.changed()).await.is_err(), "it was out");
     }
     serving.abort();
+}
+
+// ---- through a watch ----
+
+/// A watch whose endpoints are probed.
+struct Probed {
+    watch: Watch,
+    woken: Arc<Woken>,
+    _runtime: Runtime,
+}
+
+impl Probed {
+    fn with(runtime: Runtime, target: &str, options: WatchOptions) -> Self {
+        let woken = Arc::new(Woken::new());
+        let target = runtime.parse(target).expect("a target");
+        let watch = runtime.watch(&target, options, Arc::clone(&woken) as _).expect("valid");
+        Self { watch, woken, _runtime: runtime }
+    }
+
+    fn of(addresses: &[String], probe: ProbeOptions) -> Self {
+        Self::with(Runtime::new(), &format!("static:///{}", addresses.join(",")), probed(probe))
+    }
+
+    /// Waits until so many endpoints are published, and of them exactly these as unhealthy.
+    fn until(&self, total: usize, unhealthy: &[&str]) {
+        self.until_is(&format!("{unhealthy:?} of {total} out"), || {
+            let Some(latest) = self.watch.latest() else { return false };
+            let is_out = |endpoint: &&Endpoint| endpoint.condition == Condition::Unhealthy;
+            let out: BTreeSet<String> = latest.endpoints.iter().filter(is_out).map(address_of).collect();
+            latest.endpoints.len() == total && out.iter().eq(unhealthy.iter().collect::<BTreeSet<_>>())
+        });
+    }
+
+    fn until_is(&self, what: &str, condition: impl Fn() -> bool) {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let seen = self.woken.count();
+            if condition() {
+                return;
+            }
+            assert!(Instant::now() < end, "{what}: {:?}", self.watch.status());
+            self.woken.wait_after(seen, end.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    fn failing_probes(&self) -> usize {
+        self.watch.status().expect("a status").endpoints.failing_probes
+    }
+}
+
+fn probed(probe: ProbeOptions) -> WatchOptions {
+    WatchOptions { probe: Some(probe), linger: Duration::ZERO, ..WatchOptions::default() }
+}
+
+fn address_of(endpoint: &Endpoint) -> String {
+    endpoint.addresses[0].to_string()
+}
+
+fn listen(at: SocketAddr) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(at).expect("a port");
+    let at = listener.local_addr().expect("bound");
+    (listener, at)
+}
+
+fn any_port() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+#[test]
+fn a_watch_publishes_what_its_probes_find() {
+    let ((_stays, first), (goes, second)) = (listen(any_port()), listen(any_port()));
+    let (first, at) = (first.to_string(), second.to_string());
+    let watched = Probed::of(&[first, at.clone()], options(ProbeKind::Tcp));
+    watched.until(2, &[]);
+    drop(goes);
+    watched.until(2, &[&at]);
+    assert_eq!(watched.failing_probes(), 1);
+    let json = watched.watch.status().expect("a status").to_json(Instant::now());
+    assert_eq!(
+        (&json["endpoints"]["unhealthy"], &json["endpoints"]["failing_probes"]),
+        (&1.into(), &1.into())
+    );
+    let _back = listen(second);
+    watched.until(2, &[]);
+    assert_eq!(watched.failing_probes(), 0);
+}
+
+#[test]
+fn a_watch_probes_over_http_and_grpc_and_where_all_fail_none_is_out() {
+    let Some(etcd) = Etcd::start() else { return };
+    let etcd_at = etcd.client().trim_start_matches("http://").to_owned();
+    // It accepts connections and says nothing.
+    let (_silent, silent) = listen(any_port());
+    let silent = silent.to_string();
+    let kinds = [
+        ProbeKind::Http { path: "/health".to_owned(), port: None },
+        ProbeKind::GrpcCheck { service: String::new() },
+    ];
+    let quick = |kind| ProbeOptions { timeout: Duration::from_millis(300), ..options(kind) };
+    let watches = kinds.map(|kind| {
+        let open = ProbeOptions { fail_open: true, ..quick(kind.clone()) };
+        let both = [etcd_at.clone(), silent.clone()];
+        (Probed::of(&both, quick(kind)), Probed::of(&both, open))
+    });
+    for (strict, open) in &watches {
+        strict.until(2, &[&silent]);
+        open.until(2, &[&silent]);
+    }
+    etcd.kill();
+    for (strict, open) in &watches {
+        strict.until(2, &[&etcd_at, &silent]);
+        open.until(2, &[]);
+        assert_eq!(open.failing_probes(), 2);
+    }
+    etcd.restart();
+    for (strict, open) in &watches {
+        strict.until(2, &[&silent]);
+        open.until(2, &[&silent]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_itself_is_published_at_once() {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    let (address, serving) = serve(tonic::service::Routes::new(service)).await;
+    let at = address.to_string();
+    // Neither the next check nor an epoch comes within the test.
+    let slow = ProbeOptions {
+        interval: Duration::from_secs(600),
+        ..options(ProbeKind::GrpcWatch { service: "a.B".to_owned() })
+    };
+    reporter.set_service_status("a.B", tonic_health::ServingStatus::Serving).await;
+    let watched = Arc::new(Probed::of(std::slice::from_ref(&at), slow));
+    for status in [tonic_health::ServingStatus::NotServing, tonic_health::ServingStatus::Serving] {
+        reporter.set_service_status("a.B", status).await;
+        let (watched, at) = (Arc::clone(&watched), at.clone());
+        let out = usize::from(status == tonic_health::ServingStatus::NotServing);
+        // Elsewhere: the server is on this thread.
+        let published = tokio::task::spawn_blocking(move || watched.until(1, &[at.as_str()][..out]));
+        published.await.expect("published");
+    }
+    serving.abort();
+}
+
+/// A resolver whose sinks the test holds.
+#[derive(Default)]
+struct Scripted(Mutex<Vec<ResolverSink>>);
+
+impl Resolver for Scripted {
+    fn start(&self, _: &CustomTarget, sink: ResolverSink) -> Result<Box<dyn Resolving>, String> {
+        self.0.lock().expect("no panic").push(sink);
+        Ok(Box::new(()))
+    }
+}
+
+impl Scripted {
+    fn sink(&self, started: usize) -> ResolverSink {
+        let end = Instant::now() + LIMIT;
+        loop {
+            if let Some(sink) = self.0.lock().expect("no panic").get(started) {
+                return sink.clone();
+            }
+            assert!(Instant::now() < end, "it was not started");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn the_set_changes_below_its_probes_and_what_is_on_disk_is_without_them() {
+    let ((_stays, first), (goes, second)) = (listen(any_port()), listen(any_port()));
+    drop(goes);
+    let [first, second] = [first, second].map(|at| at.to_string());
+    let (runtime, resolver) = (Runtime::new(), Arc::new(Scripted::default()));
+    runtime.register_scheme("lab", Arc::clone(&resolver) as Arc<dyn Resolver>).expect("a scheme");
+    let scratch = Scratch::new("probes");
+    let snapshot_dir = Some(scratch.path().to_path_buf());
+    let pipeline = PipelineOptions::immediate();
+    let tcp = || ProbeOptions { fall: 1, ..options(ProbeKind::Tcp) };
+    let with = |probe| WatchOptions {
+        pipeline: pipeline.clone(),
+        snapshot_dir: snapshot_dir.clone(),
+        ..probed(probe)
+    };
+    let watched = Probed::with(runtime.clone(), "lab:///user-service", with(tcp()));
+    let sink = resolver.sink(0);
+    let list = |ports: &[&String]| -> Vec<Endpoint> {
+        ports.iter().map(|address| address.parse().expect("an address")).collect()
+    };
+    sink.push(list(&[&first]));
+    watched.until(1, &[]);
+    sink.push(list(&[&first, &second]));
+    watched.until(2, &[&second]);
+    sink.push(list(&[&first]));
+    watched.until(1, &[]);
+    // One that comes back is as good as new until it is checked again.
+    sink.push(list(&[&first, &second]));
+    watched.until(2, &[&second]);
+
+    // The file is written at most every two seconds: until it holds both.
+    let saved = || -> String {
+        let files = std::fs::read_dir(scratch.path()).expect("it is there").flatten();
+        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
+    };
+    let end = Instant::now() + LIMIT;
+    while !saved().contains(&second) {
+        assert!(Instant::now() < end, "not saved: {}", saved());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!saved().to_lowercase().contains("unhealthy"), "{}", saved());
+}
+
+#[test]
+fn probes_that_cannot_be_made_are_refused() {
+    let target = Target::parse("static:///127.0.0.1:1").expect("a target");
+    let refused = |probe, word| {
+        let error = Runtime::new().watch(&target, probed(probe), Arc::new(Woken::new())).expect_err(word);
+        assert_eq!(error.class, ErrorClass::Config);
+        assert!(error.message.contains(word), "{}", error.message);
+    };
+    refused(ProbeOptions { rise: 0, ..options(ProbeKind::Tcp) }, "rise");
+    let tls = TlsFiles { ca: Some("/no/such/file".into()), ..TlsFiles::default() };
+    let https = ProbeKind::Http { path: "/".to_owned(), port: None };
+    refused(ProbeOptions { tls: Some(tls), ..options(https) }, "/no/such/file");
 }

@@ -50,7 +50,7 @@ impl Runtime {
         let both = Arc::new(Both { woken: Arc::clone(&woken), other: observer });
         let (text, asked) = (target.to_owned(), options.clone());
         let open = Box::new(move || open::open(&text, &asked));
-        let handle = self.share(target.to_owned(), options, Config::default(), open, |_| None, both)?;
+        let handle = self.share(target.to_owned(), options, Config::default(), open, |_| Ok(None), both)?;
         Ok(ConfigWatch { handle, woken })
     }
 }

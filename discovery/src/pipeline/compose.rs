@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,9 @@ use super::identity::Identity;
 use super::options::PipelineOptions;
 use super::stabilize::Stabilizer;
 use super::status::{EndpointCounts, Status, UpdateCounts};
+use super::verdicts::Verdicts;
 use crate::event::{ErrorClass, Event, Part, SourceError};
-use crate::model::{Condition, Endpoint};
+use crate::model::{Address, Condition, Endpoint};
 
 /// The part under which endpoints from disk are known until the source answers. No source names a part so.
 const RESTORED: &str = "\0restored";
@@ -32,6 +33,7 @@ pub struct Pipeline {
     assembler: Assembler,
     guard: Guard,
     stabilizer: Stabilizer,
+    verdicts: Verdicts,
     debounce: Debounce,
     publisher: Publisher,
     service_config: Option<Arc<str>>,
@@ -63,6 +65,7 @@ impl Pipeline {
             assembler: Assembler::default(),
             guard: Guard::new(options.empty_hold),
             stabilizer: Stabilizer::new(options.removal_epoch, options.max_drop_ratio, now),
+            verdicts: Verdicts::default(),
             debounce: Debounce::new(options.debounce, options.max_delay),
             publisher: Publisher::default(),
             service_config: None,
@@ -131,6 +134,32 @@ impl Pipeline {
         self.settle(now);
     }
 
+    /// Takes over which endpoints fail their probes, by their addresses: all of them, each time. They are published as
+    /// unhealthy until they are not among these any more. Where all that there is fails and `fail_open` is set, none is: a
+    /// wrong check must not stop a service. Answers whether any of that is new.
+    pub fn judge<'a>(
+        &mut self,
+        failing: impl IntoIterator<Item = &'a [Address]>,
+        fail_open: bool,
+        now: Instant,
+    ) -> bool {
+        let now = self.advance(now);
+        let failing: BTreeSet<Identity> = failing.into_iter().filter_map(Identity::at).collect();
+        let changed = self.verdicts.replace(failing, fail_open);
+        self.weigh(now);
+        for identity in &changed {
+            self.reconsider(identity, now);
+        }
+        self.settle(now);
+        !changed.is_empty()
+    }
+
+    /// What is published, as the source reports it: without what probes say.
+    pub fn reported(&self) -> Vec<Endpoint> {
+        let reported = |identity| find(&self.assembler, &self.stabilizer, identity);
+        self.publisher.identities().filter_map(reported).map(|endpoint| Endpoint::clone(endpoint)).collect()
+    }
+
     /// What is to be published now, if anything. To be called after events, and when the [deadline](Self::deadline) has come.
     pub fn poll(&mut self, now: Instant) -> Option<Snapshot> {
         let now = self.advance(now);
@@ -156,12 +185,13 @@ impl Pipeline {
     pub fn status(&self, now: Instant) -> Status {
         let now = now.max(self.now);
         let held = if self.contact.is_dropped() { 0 } else { self.stabilizer.len() };
+        let failing_probes = self.verdicts.count(|identity| self.publisher.find(identity).is_some());
         Status {
             state: self.publisher.state(),
             freshness: self.contact.freshness(now),
             age: self.contact.age(now),
             revision: self.revision.as_deref().map(str::to_owned),
-            endpoints: EndpointCounts { held, ..self.publisher.counts() },
+            endpoints: EndpointCounts { held, failing_probes, ..self.publisher.counts() },
             updates: self.counters.updates,
             errors: self.counters.errors.clone(),
             last_error: self.contact.last_error().cloned(),
@@ -255,12 +285,40 @@ impl Pipeline {
     }
 
     fn compare(&mut self, identity: &Identity) {
-        let view = view(&self.contact, &self.assembler, &self.stabilizer, identity);
-        self.touched |= self.publisher.compare(identity, view);
+        let view = self.view(identity);
+        self.touched |= self.publisher.compare(identity, view.as_ref());
+    }
+
+    /// What probes say of an endpoint, or whether that counts, has changed.
+    fn reconsider(&mut self, identity: &Identity, now: Instant) {
+        if self.view(identity).is_some_and(|endpoint| self.is_alarming(identity, &endpoint)) {
+            self.debounce.urgent(now);
+        }
+        self.compare(identity);
+    }
+
+    /// Whether the verdicts count depends on what else there is, which may be something else now.
+    fn weigh(&mut self, now: Instant) {
+        let in_use = self.in_use();
+        let (assembler, stabilizer) = (&self.assembler, &self.stabilizer);
+        let is_used = |identity: &Identity| find(assembler, stabilizer, identity).is_some();
+        if !self.verdicts.weigh(in_use, is_used) {
+            return;
+        }
+        let concerned: Vec<Identity> = self.verdicts.failing().cloned().collect();
+        for identity in concerned {
+            self.reconsider(&identity, now);
+        }
+    }
+
+    /// What is to be published of an endpoint.
+    fn view(&self, identity: &Identity) -> Option<Arc<Endpoint>> {
+        view(&self.contact, &self.assembler, &self.stabilizer, &self.verdicts, identity)
     }
 
     /// Starts the window where something differs, goes on with it where more does, and ends it where nothing does any more.
     fn settle(&mut self, now: Instant) {
+        self.weigh(now);
         let state = self.state();
         let touched = std::mem::take(&mut self.touched);
         // Before there is an answer, a service config alone is of no use to anybody.
@@ -290,20 +348,32 @@ impl Pipeline {
 
     fn publish(&mut self, now: Instant) -> Snapshot {
         self.debounce.published(now);
-        let (contact, assembler, stabilizer) = (&self.contact, &self.assembler, &self.stabilizer);
-        let view = |identity: &Identity| view(contact, assembler, stabilizer, identity);
         let state = self.state();
+        let Self { contact, assembler, stabilizer, verdicts, .. } = self;
+        let view = |identity: &Identity| view(contact, assembler, stabilizer, verdicts, identity);
         self.publisher.publish(state, self.service_config.clone(), self.revision.clone(), view)
     }
 }
 
 /// What is to be published of an endpoint.
-fn view<'a>(
+fn view(
     contact: &Contact,
+    assembler: &Assembler,
+    stabilizer: &Stabilizer,
+    verdicts: &Verdicts,
+    identity: &Identity,
+) -> Option<Arc<Endpoint>> {
+    if contact.is_dropped() {
+        return None;
+    }
+    find(assembler, stabilizer, identity).map(|endpoint| verdicts.apply(identity, endpoint))
+}
+
+/// What the source says of an endpoint, or said last.
+fn find<'a>(
     assembler: &'a Assembler,
     stabilizer: &'a Stabilizer,
     identity: &Identity,
 ) -> Option<&'a Arc<Endpoint>> {
-    let usable = !contact.is_dropped();
-    usable.then(|| assembler.find(identity).or_else(|| stabilizer.find(identity))).flatten()
+    assembler.find(identity).or_else(|| stabilizer.find(identity))
 }

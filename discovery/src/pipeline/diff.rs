@@ -115,17 +115,17 @@ impl Publisher {
     }
 
     /// Publishes what `view` has of the endpoints that differ.
-    pub(super) fn publish<'a>(
+    pub(super) fn publish(
         &mut self,
         state: State,
         service_config: Option<Arc<str>>,
         revision: Option<Arc<str>>,
-        view: impl Fn(&Identity) -> Option<&'a Arc<Endpoint>>,
+        view: impl Fn(&Identity) -> Option<Arc<Endpoint>>,
     ) -> Snapshot {
         let mut changes = Changes::default();
         for identity in std::mem::take(&mut self.dirty) {
             match view(&identity) {
-                Some(endpoint) => match self.endpoints.insert(identity, Arc::clone(endpoint)) {
+                Some(endpoint) => match self.endpoints.insert(identity, endpoint) {
                     Some(_) => changes.updated += 1,
                     None => changes.added += 1,
                 },

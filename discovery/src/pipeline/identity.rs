@@ -10,7 +10,12 @@ pub(super) struct Identity(Arc<[Address]>);
 impl Identity {
     /// `None` for a record without any address, which nobody can be sent to.
     pub(super) fn of(endpoint: &Endpoint) -> Option<Self> {
-        match endpoint.addresses.as_slice() {
+        Self::at(&endpoint.addresses)
+    }
+
+    /// The same, by the addresses alone.
+    pub(super) fn at(addresses: &[Address]) -> Option<Self> {
+        match addresses {
             [] => None,
             [address] => Some(Self(Arc::new([canonical(address)]))),
             several => {

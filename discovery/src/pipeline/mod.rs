@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! Event ─► assemble ─► guard ─► stabilize ─► debounce ─► diff ─► Snapshot
-//!          parts to    known /   add now,     first now,   what
-//!          endpoints   empty /   remove       then a       changed
-//!                      unknown   late         window
+//!          parts to    known /   add now,  ▲  first now,   what
+//!          endpoints   empty /   remove    │  then a       changed
+//!                      unknown   late      │  window
+//!                                       verdicts of probes
 //! ```
 //!
 //! What holds, whatever the source does:
@@ -22,6 +23,8 @@
 //!   last of them leaves at most `⌈100 / max_drop_ratio⌉ - 1` epochs late.
 //! - **A set that becomes empty is held** for [`empty_hold`](PipelineOptions::empty_hold), and for as long as the source
 //!   cannot be asked after it said so. An empty first answer is an answer: it is published at once.
+//! - **An endpoint whose probes fail is published as unhealthy at once**, whatever the source says of it, unless all fail and
+//!   that is to take nothing out ([`Pipeline::judge`]).
 //! - **A source that fails changes nothing.** What is known stays, ages, and says so: [`Pipeline::status`].
 //! - **Nothing is published that has not changed**, and what is published is in one canonical order.
 //!
@@ -38,6 +41,7 @@ mod options;
 mod reconnect;
 mod stabilize;
 mod status;
+mod verdicts;
 
 pub use compose::Pipeline;
 pub use diff::{Changes, Snapshot, State};

@@ -51,6 +51,9 @@ pub struct EndpointCounts {
     pub unhealthy: usize,
     /// Those that are kept though the source no longer reports them; counted above as well.
     pub held: usize,
+    /// Those whose probes fail, whether that counts or not (where all fail it need not); counted above as well. 0 without
+    /// probes.
+    pub failing_probes: usize,
 }
 
 /// What a source has said, by kind.
@@ -70,7 +73,7 @@ impl Status {
     /// - `state`: `unknown`, `known` or `known_empty`; `freshness`: `fresh`, `stale` or `unknown`
     /// - `since_seconds`, `cause` (a word) and `reason` (for people): only where it is not fresh
     /// - `age_seconds`, `revision`, `last_error`, `skipped_example`: null where there is none
-    /// - `endpoints`: `{total, ready, draining, unhealthy, held}`
+    /// - `endpoints`: `{total, ready, draining, unhealthy, held, failing_probes}`
     /// - `updates_total`: `{reset, apply, confirmed}`; `errors_total`: by class, those that occurred
     /// - `parse_skipped_total`, `publications_total`, `relists_total`, `reconnects_total`
     pub fn to_json(&self, now: Instant) -> Value {
@@ -87,6 +90,7 @@ impl Status {
                 "draining": self.endpoints.draining,
                 "unhealthy": self.endpoints.unhealthy,
                 "held": self.endpoints.held,
+                "failing_probes": self.endpoints.failing_probes,
             },
             "updates_total": {
                 "reset": self.updates.reset,

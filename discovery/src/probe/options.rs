@@ -90,13 +90,14 @@ impl ProbeOptions {
         }))
     }
 
-    /// The first option that is out of its range.
+    /// Whether such checks can be made.
     ///
     /// # Errors
-    /// That option, and its range.
+    /// The first option that is out of its range, and that range, or that this build makes no checks.
     pub fn check(&self) -> Result<(), ProbeError> {
         let wrong = |text: &str| Err(ProbeError(text.to_owned()));
         match self {
+            _ if !cfg!(feature = "probes") => wrong("not available in this build"),
             Self { interval, .. } if *interval < Duration::from_millis(10) => {
                 wrong("interval is less than 10 ms")
             }
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn ranges_are_checked() {
         let options = ProbeOptions::new(ProbeKind::Tcp);
-        assert_eq!(options.check(), Ok(()));
+        assert_eq!(options.check().is_ok(), cfg!(feature = "probes"));
         let wrong = [
             ProbeOptions { rise: 0, ..options.clone() },
             ProbeOptions { fall: 0, ..options.clone() },

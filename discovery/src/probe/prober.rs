@@ -72,24 +72,29 @@ impl Prober {
         while self.tasks.try_join_next().is_some() {} // What has ended is let go of.
     }
 
-    /// Waits until an endpoint's verdict has changed. Cancel-safe.
+    /// Waits until an endpoint's verdict has changed; those that have changed as well are taken over with it. Cancel-safe.
     pub async fn changed(&mut self) {
-        loop {
+        let mut is_news = false;
+        while !is_news {
             // The prober holds a sender itself, so that there is always something to wait for.
-            let Some((key, verdict)) = self.heard.recv().await else { return };
-            if let Some(probed) = self.probed.get_mut(&key) {
-                probed.verdict = verdict;
-                return;
+            let Some(said) = self.heard.recv().await else { return };
+            is_news = self.note(said);
+            while let Ok(said) = self.heard.try_recv() {
+                is_news |= self.note(said);
             }
         }
+    }
+
+    /// Whether that concerns an endpoint of the set.
+    fn note(&mut self, (key, verdict): (Key, Verdict)) -> bool {
+        let probed = self.probed.get_mut(&key);
+        probed.map(|probed| probed.verdict = verdict).is_some()
     }
 
     /// The same endpoints, the unhealthy ones with [`Condition::Unhealthy`]; the same list where there is none. If all are
     /// unhealthy and `fail_open` is set, none is.
     pub fn judge(&self, endpoints: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
-        let is_out = |endpoint: &Endpoint| {
-            self.probed.get(&key(endpoint)).is_some_and(|probed| probed.verdict == Verdict::Unhealthy)
-        };
+        let is_out = |endpoint: &Endpoint| self.probed.get(&key(endpoint)).is_some_and(Probed::is_unhealthy);
         let out = endpoints.iter().filter(|endpoint| is_out(endpoint)).count();
         if out == 0 || (out == endpoints.len() && self.checker.options().fail_open) {
             return Arc::clone(endpoints);
@@ -103,7 +108,13 @@ impl Prober {
 
     /// How many endpoints are unhealthy now, whether or not that counts.
     pub fn unhealthy(&self) -> usize {
-        self.probed.values().filter(|probed| probed.verdict == Verdict::Unhealthy).count()
+        self.failing().count()
+    }
+
+    /// The addresses of each of these.
+    pub fn failing(&self) -> impl Iterator<Item = &[Address]> {
+        let unhealthy = self.probed.iter().filter(|(_, probed)| probed.is_unhealthy());
+        unhealthy.map(|(key, _)| key.as_slice())
     }
 
     fn start(&mut self, key: Key, endpoint: &Endpoint) -> Probed {
@@ -116,6 +127,12 @@ impl Prober {
             dice: Dice::new(Some(self.dice.roll())),
         };
         Probed { task: self.tasks.spawn(probe.run()), verdict: Verdict::Healthy }
+    }
+}
+
+impl Probed {
+    fn is_unhealthy(&self) -> bool {
+        self.verdict == Verdict::Unhealthy
     }
 }
 

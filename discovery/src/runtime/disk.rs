@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep_until, timeout_at};
 
-use super::shared::{Companion, Shared};
+use super::shared::{Companion, News, Shared};
 use crate::pipeline::{Pipeline, State, Status};
 use crate::snapshot::{Restored, SaveSchedule, SnapshotFile, Store};
 
@@ -24,8 +24,9 @@ pub(super) fn keeper(shared: Arc<Shared<Pipeline>>) -> Option<Companion> {
 }
 
 async fn keep(shared: Arc<Shared<Pipeline>>, directory: PathBuf) {
+    let mut news = shared.news();
     let store = Store::new(directory);
-    restore(&shared, &store).await;
+    restore(&shared, &mut news, &store).await;
     let mut schedule = SaveSchedule::default();
     loop {
         let now = Instant::now();
@@ -37,14 +38,14 @@ async fn keep(shared: Arc<Shared<Pipeline>>, directory: PathBuf) {
         }
         let next = schedule.next(&status, now).unwrap_or(now + NEVER);
         tokio::select! {
-            () = shared.news() => {}
+            () = news.heard() => {}
             () = sleep_until(next.into()) => {}
         }
     }
 }
 
 /// Reads what is on disk at once, and uses it when the source has failed or has been silent for a while.
-async fn restore(shared: &Arc<Shared<Pipeline>>, store: &Store) {
+async fn restore(shared: &Arc<Shared<Pipeline>>, news: &mut News, store: &Store) {
     let until = Instant::now() + GRACE;
     let (store, text, max_age) = (store.clone(), shared.text().to_owned(), shared.options().snapshot_max_age);
     let loaded = spawn_blocking(move || store.load(&text, max_age, SystemTime::now())).await;
@@ -56,7 +57,7 @@ async fn restore(shared: &Arc<Shared<Pipeline>>, store: &Store) {
         Err(_) => return shared.set_remark(Some("reading the snapshot panicked".to_owned())),
     };
     while !failed(&shared.status(Instant::now())) {
-        if timeout_at(until.into(), shared.news()).await.is_err() {
+        if timeout_at(until.into(), news.heard()).await.is_err() {
             break;
         }
     }
@@ -79,7 +80,8 @@ async fn save(shared: &Arc<Shared<Pipeline>>, store: &Store, status: &Status) {
         as_of: now.checked_sub(status.age.unwrap_or_default()).unwrap_or(now),
         revision: snapshot.revision.as_deref().map(str::to_owned),
         service_config: snapshot.service_config.as_deref().map(str::to_owned),
-        endpoints: snapshot.endpoints.to_vec(),
+        // Not what probes say: they will say so again, or something else.
+        endpoints: shared.with(|pipeline| pipeline.reported()),
     };
     let store = store.clone();
     let remark = match spawn_blocking(move || store.save(&file)).await {

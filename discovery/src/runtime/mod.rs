@@ -28,10 +28,12 @@
 //! in another one each of its functions answers an error or nothing, at once, takes no lock and waits for nobody, and
 //! dropping it or a [`Watch`] does nothing. The child makes a runtime of its own.
 
+mod beside;
 mod disk;
 mod model;
 mod observer;
 mod options;
+mod probing;
 mod resolver;
 mod shared;
 mod task;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::pipeline::PipelineOptions;
+use crate::probe::ProbeOptions;
 use crate::target::DnsParameters;
 
 /// How a target is watched. Watches of the same target share one connection to its registry exactly where their
@@ -18,6 +19,10 @@ pub struct WatchOptions {
     pub credentials: Credentials,
     /// How DNS is asked; other kinds of targets ignore it.
     pub dns: DnsOptions,
+    /// How the endpoints are probed, for sources that know nothing of their health. One that fails is published as
+    /// unhealthy at once, and as it was when it passes again; the rest of the set is none of the probes' business.
+    /// `None` probes nothing. It needs a build with the feature `probes`.
+    pub probe: Option<ProbeOptions>,
     /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
     /// nothing. It is made if it is not there; one file per target, readable by the user alone, without secrets.
     pub snapshot_dir: Option<PathBuf>,
@@ -35,6 +40,7 @@ impl Default for WatchOptions {
             pipeline: PipelineOptions::default(),
             credentials: Credentials::default(),
             dns: DnsOptions::default(),
+            probe: None,
             snapshot_dir: None,
             snapshot_max_age: Duration::from_secs(7 * 24 * 3600),
             linger: Duration::from_secs(5),

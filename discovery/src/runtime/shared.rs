@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::model::Model;
 use super::observer::Observer;
@@ -39,8 +39,8 @@ pub(crate) struct Shared<M: Model> {
     /// The model was changed by somebody else than the task.
     touched: Notify,
     /// The observers were told something.
-    news: Notify,
-    /// What the companion has to say.
+    news: watch::Sender<()>,
+    /// What a companion has to say.
     remark: Mutex<Option<String>>,
     ended: AtomicBool,
 }
@@ -49,6 +49,17 @@ pub(crate) struct Shared<M: Model> {
 struct Observers {
     last: u64,
     list: Vec<(u64, Arc<dyn Observer>)>,
+}
+
+/// That observers are told something, as a companion hears of it.
+pub(super) struct News(watch::Receiver<()>);
+
+impl News {
+    /// Waits until they have been told something since the last time this answered.
+    pub(super) async fn heard(&mut self) {
+        // Whoever listens has the watch, and so the other end.
+        let _ = self.0.changed().await;
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,7 +73,7 @@ impl<M: Model> Shared<M> {
         options: WatchOptions,
         model: M,
         open: Open<M::Event>,
-        companion: impl FnOnce(Arc<Self>) -> Option<Companion>,
+        companion: impl FnOnce(Arc<Self>) -> Result<Option<Companion>, SourceError>,
         tasks: &Handle,
         runtime: Weak<Inner>,
     ) -> Result<Arc<Self>, SourceError> {
@@ -77,11 +88,11 @@ impl<M: Model> Shared<M> {
             hint: Notify::new(),
             idle: Notify::new(),
             touched: Notify::new(),
-            news: Notify::new(),
+            news: watch::Sender::new(()),
             remark: Mutex::new(None),
             ended: AtomicBool::new(false),
         });
-        let companion = companion(Arc::clone(&shared));
+        let companion = companion(Arc::clone(&shared))?;
         tasks.spawn(task::run(Arc::clone(&shared), opener, companion, runtime));
         Ok(shared)
     }
@@ -165,9 +176,9 @@ impl<M: Model> Shared<M> {
         self.touched.notified().await;
     }
 
-    /// Waits until the observers have been told something that nobody has waited for yet.
-    pub(super) async fn news(&self) {
-        self.news.notified().await;
+    /// What changes whenever the observers are told something, from now on.
+    pub(super) fn news(&self) -> News {
+        News(self.news.subscribe())
     }
 
     /// What goes wrong beside the watch itself, if anything.
@@ -196,7 +207,7 @@ impl<M: Model> Shared<M> {
 
     /// Tells everybody who watches. Holds no lock meanwhile: an observer may open, read and drop watches.
     pub(super) fn tell(&self) {
-        self.news.notify_one();
+        self.news.send_replace(());
         let observers: Vec<Arc<dyn Observer>> =
             lock(&self.observers).list.iter().map(|(_, observer)| Arc::clone(observer)).collect();
         for observer in observers {

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc as tasks, watch};
 
-use super::disk;
+use super::beside;
 use super::model::{Lists, Model};
 use super::observer::Observer;
 use super::options::WatchOptions;
@@ -101,7 +101,7 @@ impl Runtime {
         options.pipeline.check().map_err(|error| SourceError::new(ErrorClass::Config, error.to_string()))?;
         let pipeline = Pipeline::new(options.pipeline.clone(), Instant::now());
         let open = opener_of(target.clone(), options.clone(), resolver);
-        let share = self.share(target.to_string(), options, pipeline, open, disk::keeper, observer)?;
+        let share = self.share(target.to_string(), options, pipeline, open, beside::all, observer)?;
         Ok(Watch::new(share))
     }
 
@@ -112,7 +112,7 @@ impl Runtime {
         options: WatchOptions,
         model: M,
         open: Open<M::Event>,
-        companion: impl FnOnce(Arc<Shared<M>>) -> Option<Companion>,
+        companion: impl FnOnce(Arc<Shared<M>>) -> Result<Option<Companion>, SourceError>,
         observer: Arc<dyn Observer>,
     ) -> Result<Subscription<M>, SourceError> {
         self.inner.check()?;

@@ -8,5 +8,6 @@ mod reconnect;
 mod rollout;
 mod snapshots;
 mod stabilizer;
+mod verdicts;
 mod windows;
 mod world;

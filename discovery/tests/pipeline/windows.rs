@@ -312,7 +312,7 @@ fn the_status_counts_by_condition_and_reads_as_json() {
     let json = status.to_json(world.now());
     assert_eq!(
         json["endpoints"],
-        serde_json::json!({"total": 4, "ready": 2, "draining": 1, "unhealthy": 1, "held": 1})
+        serde_json::json!({"total": 4, "ready": 2, "draining": 1, "unhealthy": 1, "held": 1, "failing_probes": 0})
     );
     assert_eq!(json["updates_total"], serde_json::json!({"reset": 2, "apply": 0, "confirmed": 0}));
     assert_eq!(json["errors_total"], serde_json::json!({"unreachable": 1}));
