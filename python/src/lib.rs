@@ -62,7 +62,7 @@ mod _native {
     #[pymodule_export]
     use crate::ticket::{Failure, Ticket};
     #[pymodule_export]
-    use crate::watch::Watch;
+    use crate::watch::{Watch, redact};
 
     // Kinds of a driver's events.
     #[pymodule_export]

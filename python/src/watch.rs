@@ -109,6 +109,12 @@ impl Watch {
     }
 }
 
+/// The text with the secrets of targets in it replaced by `***`.
+#[pyfunction]
+pub(crate) fn redact(text: &str) -> String {
+    evener_discovery::target::redact(text)
+}
+
 fn shown(snapshot: &Snapshot) -> PySnapshot {
     (
         snapshot.epoch,

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import evener
+import evener.command
 import evener.config
 import evener.grpc
 import evener.grpc._ended
@@ -19,7 +20,7 @@ from conftest import Server
 import demo_pb2
 import demo_pb2_grpc
 
-_MODULES = [evener, evener.config, evener.grpc, evener.grpc.aio]
+_MODULES = [evener, evener.config, evener.command, evener.grpc, evener.grpc.aio]
 # Exceptions and NamedTuple's own need no example; grpcio documents how the rest of its interface is used.
 _EXEMPT = {"NoEndpoint", "ConfigError", "Channel.unary_unary", "Channel.unary_stream", "Channel.stream_unary", "Channel.stream_stream"}
 _GRPCIO = {"Channel.unsubscribe", "Channel.close", "Channel.get_state", "Channel.wait_for_state_change"}

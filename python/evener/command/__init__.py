@@ -1,0 +1,74 @@
+"""The ``evener`` command: what is behind a target, live if wished; a server's registration; what to know before production.
+
+It needs no grpcio. Every subcommand has ``--json``. Exit status: 0, all is well; 1, nothing is there, it cannot be reached, or problems
+were found; 2, it was called wrongly.
+
+>>> from evener.command import main
+>>> main(["resolve", "static:///10.0.0.1:8080;weight=3,10.0.0.2:8080"])
+ENDPOINT       STATE  WEIGHT  ZONE  PRIORITY
+10.0.0.1:8080  ready  3       -     0
+10.0.0.2:8080  ready  1       -     0
+2 endpoints
+0
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from evener import ConfigError, __version__
+from evener.command import _lint, _register, _resolve, _watch
+from evener.command._options import UsageError
+
+__all__ = ["main"]
+
+_STATUS = """exit status:
+  0  all is well
+  1  nothing is there, it cannot be reached, or problems were found
+  2  it was called wrongly
+"""
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command with these arguments (those of the process where None); its exit status.
+
+    >>> from evener.command import main
+    >>> main(["lint", "dns:///user-service.example.com:8080"])
+    Nothing to say about it.
+    0
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except (ConfigError, UsageError) as error:
+        print(f"evener: {error}\nevener {options.command} --help says what can be given.", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Nobody reads any more, and nobody is to be told so when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="evener",
+        description="The load-balancing brain of a gRPC client: what is behind a target, who registers there, what to know before production.",
+        epilog=_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"evener {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (_resolve, _watch, _register, _lint):
+        command = module.add(commands)
+        command.epilog = f"{command.epilog}\n\n{_STATUS}" if command.epilog else _STATUS
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.set_defaults(run=module.run)
+    return parser

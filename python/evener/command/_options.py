@@ -1,0 +1,82 @@
+"""Options that several subcommands have."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import TYPE_CHECKING, TypeAlias
+
+from evener import Credentials, Discovery
+
+if TYPE_CHECKING:
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+TARGETS = """targets:
+  HOST:PORT, dns:///HOST:PORT    DNS; dns://SERVER/HOST:PORT asks that server
+  etcd:///NAME                   etcd; etcd://HOST:PORT,HOST:PORT/NAME names its members
+  consul:///NAME                 the Consul agent on this machine; consul://HOST:PORT/NAME another one
+  kubernetes:///SERVICE:PORT     EndpointSlices, in the cluster or by kubeconfig
+  static:///ADDRESS,ADDRESS      these addresses"""
+
+
+class UsageError(Exception):
+    """The command was called wrongly; the text says what to do."""
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")
+
+
+def add_credentials(parser: argparse.ArgumentParser) -> None:
+    """What a registry is asked with. Secrets only by files: arguments are visible to everybody on the machine."""
+    group = parser.add_argument_group("credentials", "without them, registries are asked with what their environment variables say")
+    group.add_argument("--token-file", metavar="FILE", help="a file with a token (Consul's ACL token, a bearer token for Kubernetes)")
+    group.add_argument("--user", metavar="NAME", help="a user's name; needs --password-file")
+    group.add_argument("--password-file", metavar="FILE", help="a file with the user's password")
+    group.add_argument("--tls", action="store_true", help="use TLS and trust the system's certificates")
+    group.add_argument("--ca-file", metavar="FILE", help="use TLS and trust these certificates (PEM)")
+    group.add_argument("--cert-file", metavar="FILE", help="this client's certificate (PEM); needs --key-file")
+    group.add_argument("--key-file", metavar="FILE", help="the key of --cert-file (PEM)")
+    group.add_argument("--server-name", metavar="NAME", help="the name to check the registry's certificate against")
+
+
+def add_dns(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("DNS")
+    group.add_argument(
+        "--dns-server", metavar="ADDRESS", action="append", default=[], help="ask this server (10.0.0.2, 10.0.0.2:5353); may be repeated"
+    )
+    group.add_argument("--system-dns", action="store_true", help="ask the system's resolver (getaddrinfo), hosts file and all")
+
+
+def credentials(options: argparse.Namespace) -> Credentials | None:
+    """The credentials that were given; None where the environment's are to be used."""
+    given = Credentials(
+        user=options.user,
+        password_file=options.password_file,
+        token_file=options.token_file,
+        tls=options.tls,
+        ca_file=options.ca_file,
+        cert_file=options.cert_file,
+        key_file=options.key_file,
+        server_name=options.server_name,
+    )
+    return None if given == Credentials() else given
+
+
+def discovery(options: argparse.Namespace) -> Discovery:
+    return Discovery(credentials=credentials(options), dns_servers=options.dns_server, system_dns=options.system_dns)
+
+
+def seconds(text: str) -> float:
+    """A time of at least nothing."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError
+    return value
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value

@@ -1,0 +1,229 @@
+"""``evener register``: keeps a server in a registry until it is told to end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import evener
+from evener import Registration, _native
+from evener.command import _options, _output
+from evener.command._options import UsageError
+
+if TYPE_CHECKING:
+    from evener.command._options import Commands
+
+_STEP_SECONDS = 0.1
+
+_EXPLANATION = """registries:
+  etcd:///services           etcd; etcd://HOST:PORT,HOST:PORT/services names its members
+  consul:///                 the Consul agent on this machine; consul://HOST:PORT another one
+
+It stays until SIGINT (Ctrl-C) or SIGTERM; then the server is marked as leaving, --drain seconds go by, and it is taken away. A second
+signal does not wait. While the registry is away it goes on trying; a registry that has lost the server is told again."""
+
+
+def add(commands: Commands) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        "register",
+        help="keep a server in a registry until Ctrl-C",
+        description="Registers a server and keeps it registered. What the server does is not looked at, but by the checks that are given.",
+        epilog=_EXPLANATION,
+    )
+    parser.add_argument("registry", metavar="REGISTRY")
+    parser.add_argument("--file", metavar="FILE", help="a Consul service definition, JSON; - for the standard input")
+    _add_service(parser.add_argument_group("the server"))
+    parser.add_argument("--wait-for-listening", action="store_true", help="not before a connection to the server's address succeeds")
+    parser.add_argument("--timeout", metavar="SECONDS", type=_options.seconds, help="fail unless it is registered by then (default: never)")
+    parser.add_argument("--drain", metavar="SECONDS", type=_options.seconds, default=0.0, help="how long it is marked as leaving (default: 0)")
+    parser.add_argument(
+        "--deadline", metavar="SECONDS", type=_options.seconds, default=5.0, help="how long taking it away may take (default: 5)"
+    )
+    _options.add_json(parser, "one object for each change of its state")
+    _options.add_credentials(parser)
+    return parser
+
+
+def _add_service(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--name", help="the service's name")
+    group.add_argument("--port", type=int, help="the port that clients dial; goes before the file's")
+    group.add_argument("--host", help="the host that clients dial (default: EVENER_ADVERTISE_ADDRESS, or the way to the registry)")
+    group.add_argument("--id", help="what tells it from the service's others (default: NAME-HOST-PORT)")
+    group.add_argument("--weight", type=int, default=1, help="its share of the calls (default: 1)")
+    group.add_argument("--priority", type=int, default=0, help="its tier; 0 is used first (default: 0)")
+    group.add_argument("--zone", help="the zone it runs in")
+    group.add_argument("--region", help="the region that zone is in")
+    group.add_argument("--tag", action="append", default=[], help="a tag (Consul); may be repeated")
+    group.add_argument("--metadata", metavar="KEY=VALUE", action="append", default=[], help="what else clients may want to know; may be repeated")
+    group.add_argument("--check", metavar="JSON", action="append", default=[], help="""a check as Consul writes it: '{"tcp": "localhost:8080"}'""")
+    group.add_argument("--ttl", metavar="SECONDS", type=float, default=30.0, help="after how long without a sign of life it goes (default: 30)")
+
+
+def run(options: argparse.Namespace) -> int:
+    services = list(_services(options))
+    shown = Objects() if options.json else Lines()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with contextlib.ExitStack() as stack:
+        # Whatever goes wrong here, nothing stays registered.
+        registrations = [stack.enter_context(_begin(options, service)) for service in services]
+        in_time = _stay(registrations, shown, options.timeout)
+        gone = _leave(registrations, shown, options.drain if in_time else 0.0)
+    return 0 if in_time and gone else 1
+
+
+def _begin(options: argparse.Namespace, service: dict[str, Any]) -> Registration:
+    return evener.register(
+        options.registry,
+        **service,
+        port=options.port,
+        host=options.host,
+        id=options.id,
+        wait_for_listening=options.wait_for_listening,
+        credentials=_options.credentials(options),
+        deadline=options.deadline,
+    )
+
+
+def _stay(registrations: list[Registration], shown: View, timeout: float | None) -> bool:
+    """Until a signal comes; False when the time to register was up first."""
+    until = None if timeout is None else time.monotonic() + timeout
+    try:
+        while until is None or time.monotonic() < until:
+            for registration in registrations:
+                shown.look(registration)
+            if until is not None and all(each.state == "registered" for each in registrations):
+                until = None
+            time.sleep(_STEP_SECONDS)
+    except KeyboardInterrupt:
+        return True
+    late = next(each.status() for each in registrations if each.state != "registered")
+    why = late["last_error"] or "no answer"
+    print(f"evener: not registered within {timeout:g} s: {_output.clean(why)}", file=sys.stderr)
+    print("Is the registry running, is its address right, and may this client write there? Without --timeout it goes on trying.", file=sys.stderr)
+    return False
+
+
+def _leave(registrations: list[Registration], shown: View, drain: float) -> bool:
+    """All at once and in order; whether the registry could be told."""
+    try:
+        if drain:
+            for registration in registrations:
+                registration.drain()
+                shown.look(registration)
+        withdrawn = [registration.close(drain=drain) for registration in registrations]
+    except KeyboardInterrupt:
+        withdrawn = [registration.close(drain=0) for registration in registrations]
+    for registration in registrations:
+        shown.look(registration)
+    if not all(withdrawn):
+        print("evener: the registry could not be asked to forget the server; it will after its time to live", file=sys.stderr)
+    return all(withdrawn)
+
+
+def _services(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What `evener.register` is to be given for each of the servers."""
+    if options.file is None:
+        if options.name is None or options.port is None:
+            raise UsageError("--name and --port are needed, or --file with a Consul definition")
+        yield _described(options)
+        return
+    said = (options.weight, options.priority, options.ttl) != (1, 0, 30.0)
+    if said or any((options.name, options.zone, options.region, options.tag, options.metadata, options.check)):
+        raise UsageError("beside --file only --port, --host and --id are taken; say the rest in the file")
+    definitions = _definitions(options.file)
+    if len(definitions) > 1 and any((options.port, options.host, options.id)):
+        raise UsageError(f"{options.file}: has {len(definitions)} services: --port, --host and --id would be those of all")
+    for definition in definitions:
+        yield {"definition": definition}
+
+
+def _described(options: argparse.Namespace) -> dict[str, Any]:
+    pairs = [text.partition("=") for text in options.metadata]
+    if not all(key and equals for key, equals, _ in pairs):
+        raise UsageError("--metadata is written as KEY=VALUE")
+    return {
+        "name": options.name,
+        "weight": options.weight,
+        "priority": options.priority,
+        "zone": options.zone,
+        "region": options.region,
+        "tags": options.tag,
+        "metadata": {key: value for key, _, value in pairs},
+        "checks": [_check(text) for text in options.check],
+        "ttl": options.ttl,
+    }
+
+
+def _check(text: str) -> dict[str, Any]:
+    try:
+        check = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--check: is not JSON: {error}") from None
+    if not isinstance(check, dict):
+        raise UsageError("--check: is a JSON object as Consul's files have it")
+    return check
+
+
+def _definitions(path: str) -> list[str]:
+    """One definition for each service of the file, as JSON."""
+    try:
+        text = sys.stdin.read() if path == "-" else _read(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is no UTF-8 text") from None
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return [text]  # What is wrong with it is said where it is read.
+    several = document.get("services") if isinstance(document, dict) else None
+    return [json.dumps({"service": service}) for service in several] if isinstance(several, list) and several else [text]
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8-sig") as file:
+        return file.read()
+
+
+class View:
+    """Shows what changes in a registration's state; nothing of its definition but what tells it from others."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Registration, tuple[str, str | None]] = {}
+
+    def look(self, registration: Registration) -> None:
+        status = registration.status()
+        now = (status["state"], status["last_error"])
+        if now != self._seen.get(registration, ("registering", None)):
+            self._seen[registration] = now
+            self.show(status)
+
+    def show(self, status: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class Objects(View):
+    def show(self, status: dict[str, Any]) -> None:
+        _output.print_json({"time": time.time(), **status})
+
+
+class Lines(View):
+    def show(self, status: dict[str, Any]) -> None:
+        name = status["id"] or status["target"]
+        address = f" at {status['address']}" if status["address"] else ""
+        trouble = f": {status['last_error']}" if status["last_error"] else ""
+        text = {
+            "registering": f"{name}: not registered yet{trouble}",
+            "registered": f"{name}: registered{address} in {status['target']}{trouble}",
+            "lost": f"{name}: lost, to be registered again{trouble}",
+            "draining": f"{name}: marked as leaving{trouble}",
+            "closed": f"{name}: no longer registered{trouble}",
+        }[status["state"]]
+        print(f"{time.strftime('%H:%M:%S')} {_output.clean(_native.redact(text))}", flush=True)
