@@ -7,14 +7,11 @@ import dataclasses
 import os
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import evener
 from evener.command import _options, _output
 from evener.command._options import UsageError
-
-if TYPE_CHECKING:
-    from evener.command._options import Commands
 
 _EXPLANATION = """A file is JSON: a service config, a Consul service definition ("service", "services"), or a channel ("target", "service_config",
 "channel_args" with gRPC's names). Nothing is looked up or asked.
@@ -26,7 +23,7 @@ findings:
 _KINDS = ("document", "target", "service_config", "channel_args")
 
 
-def add(commands: Commands) -> argparse.ArgumentParser:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "lint",
         help="what to know of a target or a configuration before production",
@@ -63,7 +60,7 @@ def _print(findings: list[evener.Finding], counts: Counter[str]) -> None:
     print(", ".join([*parts, *filter(None, [advice])]))
 
 
-def _read(subject: str) -> tuple[str, str]:
+def _read(subject: str) -> tuple[str, Literal["document", "target"]]:
     """The text, and what it is."""
     if subject == "-":
         return _decoded(sys.stdin.buffer.read(), "the standard input"), "document"

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import TYPE_CHECKING, TypeAlias
 
 from evener import Credentials, Discovery
-
-if TYPE_CHECKING:
-    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 TARGETS = """targets:
   HOST:PORT, dns:///HOST:PORT    DNS; dns://SERVER/HOST:PORT asks that server

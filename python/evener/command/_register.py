@@ -9,15 +9,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import evener
 from evener import Registration, _native
 from evener.command import _options, _output
 from evener.command._options import UsageError
-
-if TYPE_CHECKING:
-    from evener.command._options import Commands
 
 _STEP_SECONDS = 0.1
 
@@ -29,7 +26,7 @@ It stays until SIGINT (Ctrl-C) or SIGTERM; then the server is marked as leaving,
 signal does not wait. While the registry is away it goes on trying; a registry that has lost the server is told again."""
 
 
-def add(commands: Commands) -> argparse.ArgumentParser:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "register",
         help="keep a server in a registry until Ctrl-C",

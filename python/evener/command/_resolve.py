@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import evener
 from evener import _native
 from evener.command import _options, _output
-
-if TYPE_CHECKING:
-    from evener.command._options import Commands
 
 _STEP_SECONDS = 0.1
 
@@ -24,7 +21,7 @@ _HINTS = {
 }
 
 
-def add(commands: Commands) -> argparse.ArgumentParser:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "resolve",
         help="what is behind a target, now",

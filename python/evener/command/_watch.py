@@ -11,14 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import evener
 from evener import KnownEndpoint, Snapshot, _native
 from evener.command import _options, _output, _resolve
-
-if TYPE_CHECKING:
-    from evener.command._options import Commands
 
 # How soon a change of what has no event of its own is seen: that the registry cannot be asked, or that the time is up.
 _STEP_SECONDS = 0.2
@@ -31,7 +28,7 @@ _EXPLANATION = """Registries err and networks break, so changes are shown as a c
 20 seconds, emptiness after 30; --immediate shows them as the registry says them."""
 
 
-def add(commands: Commands) -> argparse.ArgumentParser:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "watch",
         help="what is behind a target, and every change",
