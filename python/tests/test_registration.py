@@ -6,10 +6,8 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -292,45 +290,30 @@ def test_ctrl_c_ends_a_wait() -> None:
 
 def test_a_forked_child_has_none_of_it(etcd: Etcd) -> None:
     """The server is the parent's: the child can neither use nor end its registration, and registers one of its own."""
-    with at_etcd(etcd) as registration:
-        assert registration.wait(timeout=20)
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                _in_child(etcd, registration)
-                status = 0
-            except BaseException as error:
-                print(f"child: {error!r}", file=sys.stderr, flush=True)
-            finally:
-                os._exit(status)
-        assert _exit_status(child) == 0
-        assert list(in_etcd(etcd)) != [], "the parent's stays"
-        assert registration.state == "registered"
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from fork_programs import in_child, refuses\n"
+        "import evener\n"
+        "def register(name):\n"
+        "    return evener.register(sys.argv[2], name=name, port=5, host='10.0.0.1')\n"
+        "parent = register('user')\n"
+        "assert parent.wait(20)\n"
+        "def child():\n"
+        "    for use in (parent.drain, parent.status, parent.wait, parent.update, lambda: parent.state):\n"
+        "        refuses(use)\n"
+        "    parent.close()\n"
+        "    with register('child') as own:\n"
+        "        assert own.wait(20)\n"
+        "assert in_child(child) == 0\n"
+        "assert parent.state == 'registered', parent.status()\n"
+        "print('up', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    arguments = [sys.executable, "-c", program, os.path.dirname(__file__), f"etcd://{etcd.address}//services"]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdin is not None and running.stdout is not None
+        assert running.stdout.readline() == b"up\n"
+        assert len(in_etcd(etcd)) == 1 and in_etcd(etcd, "child") == {}
+        running.stdin.close()
+        assert running.wait(30) == 0
     assert in_etcd(etcd) == {}
-
-
-def _in_child(etcd: Etcd, inherited: evener.Registration) -> None:
-    for use in (inherited.drain, inherited.status, lambda: inherited.wait(5), lambda: inherited.state):
-        try:
-            use()
-        except RuntimeError as error:
-            assert "fork" in str(error), error
-        else:
-            raise AssertionError("an inherited registration worked")
-    inherited.close()
-    with at_etcd(etcd, "child") as own:
-        assert own.wait(timeout=20)
-
-
-def _exit_status(child: int) -> int:
-    deadline = time.monotonic() + 40
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return -signal.SIGKILL
-        time.sleep(0.01)
