@@ -1363,6 +1363,95 @@ typedef struct evener_credentials {
 
 #if defined(EVENER_CHANNELS)
 /**
+ * How a channel's endpoints are probed. Zero it, set `struct_size` and `kind`, then set what you need. Texts are copied.
+ */
+typedef struct evener_probe {
+    /**
+     * `sizeof(evener_probe)`.
+     */
+    uint32_t struct_size;
+    /**
+     * Milliseconds from the end of one check of an endpoint to the next one; 0 = 10 s, at least 10.
+     */
+    uint32_t interval_ms;
+    /**
+     * Percent by which the interval varies to both sides, at most 100; 0 = 10. `EVENER_OFF`: none.
+     */
+    uint32_t jitter_percent;
+    /**
+     * The longest a check may take, milliseconds; 0 = 3 s.
+     */
+    uint32_t timeout_ms;
+    /**
+     * Checks in a row that must succeed before an unhealthy endpoint is healthy; 0 = 2.
+     */
+    uint32_t rise;
+    /**
+     * Checks in a row that must fail before a healthy endpoint is unhealthy; 0 = 3. One that was never checked is healthy.
+     */
+    uint32_t fall;
+    /**
+     * Checks that may run at the same time, over all endpoints; 0 = 64.
+     */
+    uint32_t concurrency;
+    /**
+     * 1: where all endpoints fail, all are out. 0: none is, since a wrong check must not stop a service.
+     */
+    uint32_t fail_closed;
+    /**
+     * 1: TLS for HTTP and gRPC, also where no file below is given. 0: TLS if one is.
+     */
+    uint32_t tls;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * What a check does: `tcp` connects; `http:/path` or `http::8081/path` gets 200 to 299; `grpc` or `grpc:service` asks
+     * grpc.health.v1's Check; `grpc-watch` or `grpc-watch:service` is told by its Watch, which counts at once.
+     */
+    const char *kind;
+    /**
+     * Bytes in `kind`.
+     */
+    size_t kind_len;
+    /**
+     * A file of certificates to trust (PEM); null trusts the system's.
+     */
+    const char *ca_file;
+    /**
+     * Bytes in `ca_file`.
+     */
+    size_t ca_file_len;
+    /**
+     * A file with the client's certificate chain (PEM); needs `key_file`.
+     */
+    const char *cert_file;
+    /**
+     * Bytes in `cert_file`.
+     */
+    size_t cert_file_len;
+    /**
+     * A file with the key of `cert_file` (PEM).
+     */
+    const char *key_file;
+    /**
+     * Bytes in `key_file`.
+     */
+    size_t key_file_len;
+    /**
+     * The name to check certificates against, where it is not the endpoint's address.
+     */
+    const char *server_name;
+    /**
+     * Bytes in `server_name`.
+     */
+    size_t server_name_len;
+} evener_probe;
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
  * What a channel is opened with. Zero it, set `struct_size`, then set what you need. Texts and lists are copied.
  */
 typedef struct evener_channel_options {
@@ -1538,9 +1627,10 @@ typedef struct evener_channel_options {
      */
     const struct evener_credentials *credentials;
     /**
-     * Null.
+     * How the endpoints are probed, where the registry knows nothing of their health; null for not at all. It goes with every
+     * target, and not with `endpoints` and `static_file`, whose conditions are yours to say.
      */
-    const char *reserved_pointer;
+    const struct evener_probe *probe;
 } evener_channel_options;
 #endif
 

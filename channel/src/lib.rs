@@ -98,5 +98,7 @@ pub use evener_core::{Connectivity, Health, Outcome, Policy};
 pub use evener_discovery::credentials;
 pub use evener_discovery::pipeline::{PipelineOptions, StalePolicy};
 #[cfg(feature = "runtime")]
+pub use evener_discovery::probe::{ProbeError, ProbeKind, ProbeOptions};
+#[cfg(feature = "runtime")]
 pub use evener_discovery::runtime::{Resolver, ResolverSink, Resolving, Runtime};
 pub use evener_discovery::{Address, Endpoint, NamedLists, SourceError};

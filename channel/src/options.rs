@@ -8,6 +8,8 @@ use std::time::Duration;
 #[cfg(feature = "runtime")]
 use evener_discovery::credentials::Credentials;
 use evener_discovery::pipeline::PipelineOptions;
+#[cfg(feature = "runtime")]
+use evener_discovery::probe::ProbeOptions;
 use evener_discovery::{Endpoint, NamedLists, SourceError, TargetError};
 
 use crate::config::ConfigError;
@@ -63,7 +65,7 @@ pub struct ChannelOptions {
     /// answers, and never after that.
     pub fallback_target: Option<String>,
     /// What of the target's changes is held back, for how long, and how much may leave at once. It does not concern
-    /// lists that are written out, files and the system's resolver.
+    /// lists that are written out, files and, unless its endpoints are probed, the system's resolver.
     pub pipeline: PipelineOptions,
     /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
     /// nothing.
@@ -71,6 +73,14 @@ pub struct ChannelOptions {
     /// What registries are asked with: the target's, the fallback's and the service config's.
     #[cfg(feature = "runtime")]
     pub credentials: Credentials,
+    /// How the endpoints are probed, for targets whose registry knows nothing of their health: DNS, lists that are written out or
+    /// named, a bare etcd prefix. One that fails gets no calls from then on, and calls again when it passes; `describe` counts
+    /// them (`failing_probes`). `None` probes nothing. The fallback's endpoints are probed as well, once it is in use.
+    ///
+    /// It goes with every target. Refused with [`endpoints`](Self::endpoints) and [`static_file`](Self::static_file), whose
+    /// conditions are the application's to say.
+    #[cfg(feature = "runtime")]
+    pub probe: Option<ProbeOptions>,
     /// Makes the order of picks, shuffles and jitter repeatable. `None` is a random seed.
     pub seed: Option<u64>,
     /// The authority, where the target's own is not wanted.
@@ -103,6 +113,8 @@ impl Default for ChannelOptions {
             snapshot_dir: None,
             #[cfg(feature = "runtime")]
             credentials: Credentials::default(),
+            #[cfg(feature = "runtime")]
+            probe: None,
             seed: None,
             default_authority: None,
             zone: None,

@@ -1,6 +1,8 @@
 //! Where a channel's endpoints and service config come from, as its target and options say: read and checked.
 
 #[cfg(feature = "runtime")]
+use evener_discovery::probe::ProbeOptions;
+#[cfg(feature = "runtime")]
 use evener_discovery::runtime::WatchOptions;
 use evener_discovery::target::DnsTarget;
 use evener_discovery::{Endpoint, SourceError, StaticTarget, Target, TargetError};
@@ -36,18 +38,22 @@ pub(crate) fn read(
         // A target that names the channel only need not be one that can be resolved.
         sources.authority = parse(target).ok().map(|target| target.authority());
         sources.list = Some(list.clone());
+        unprobed("endpoints", options)?;
         return add_config(sources, options);
     }
     let target = parse(target).map_err(OpenError::Target)?;
     sources.authority = Some(target.authority());
     match target {
-        Target::Static(StaticTarget::List(list)) => sources.list = Some(list),
-        Target::Addresses(target) => sources.list = Some(target.endpoints),
+        Target::Static(StaticTarget::List(list)) => known(&mut sources, list, options)?,
+        Target::Addresses(target) => known(&mut sources, target.endpoints, options)?,
         Target::Static(StaticTarget::Named(name)) => match &options.static_file {
-            Some(path) => sources.lookup = Some(Lookup::file(name, path.clone())),
-            None => sources.list = Some(named(&name, options)),
+            Some(path) => {
+                unprobed("static_file", options)?;
+                sources.lookup = Some(Lookup::file(name, path.clone()));
+            }
+            None => known(&mut sources, named(&name, options), options)?,
         },
-        Target::Dns(target) if asks_the_system(options) => sources.lookup = Some(system(target, options)?),
+        Target::Dns(target) if asks_the_system(options) => system(&mut sources, target, options)?,
         target => watch(&mut sources, target, options)?,
     }
     if let Some(text) = &options.fallback_target {
@@ -64,6 +70,15 @@ fn named(name: &str, options: &ChannelOptions) -> Vec<Endpoint> {
     list.unwrap_or_default().to_vec()
 }
 
+/// Endpoints that never change need no watch, unless they are probed, which only a watch does.
+fn known(sources: &mut Sources, list: Vec<Endpoint>, options: &ChannelOptions) -> Result<(), OpenError> {
+    if is_probed(options) {
+        return watch(sources, Target::Static(StaticTarget::List(list)), options);
+    }
+    sources.list = Some(list);
+    Ok(())
+}
+
 /// Whether names are looked up by the system's resolver.
 fn asks_the_system(options: &ChannelOptions) -> bool {
     let native =
@@ -74,17 +89,39 @@ fn asks_the_system(options: &ChannelOptions) -> bool {
         || (options.dns_servers.is_empty() && !options.service_config_from_dns && native())
 }
 
-fn system(target: DnsTarget, options: &ChannelOptions) -> Result<Lookup, OpenError> {
+fn system(sources: &mut Sources, target: DnsTarget, options: &ChannelOptions) -> Result<(), OpenError> {
     let unfit = [
         ("service_config_from_dns", options.service_config_from_dns),
         ("dns_servers", !options.dns_servers.is_empty()),
     ];
-    match unfit.into_iter().find(|(_, is_set)| *is_set) {
-        Some((option, _)) => {
-            Err(refused(format!("{option} does not go with the system's resolver, which cannot be told")))
-        }
-        None => Ok(Lookup::Dns(target)),
+    if let Some((option, _)) = unfit.into_iter().find(|(_, is_set)| *is_set) {
+        return Err(refused(format!(
+            "{option} does not go with the system's resolver, which cannot be told"
+        )));
     }
+    if is_probed(options) {
+        return watch(sources, Target::Dns(target), options);
+    }
+    sources.lookup = Some(Lookup::Dns(target));
+    Ok(())
+}
+
+/// Probes and an option that says what endpoints there are, and how they are.
+fn unprobed(option: &str, options: &ChannelOptions) -> Result<(), OpenError> {
+    if is_probed(options) {
+        return Err(refused(format!("probe does not go with {option}: say their conditions there")));
+    }
+    Ok(())
+}
+
+#[cfg(feature = "runtime")]
+const fn is_probed(options: &ChannelOptions) -> bool {
+    options.probe.is_some()
+}
+
+#[cfg(not(feature = "runtime"))]
+const fn is_probed(_: &ChannelOptions) -> bool {
+    false
 }
 
 fn refused(text: String) -> OpenError {
@@ -126,6 +163,8 @@ fn add_config(mut sources: Sources, options: &ChannelOptions) -> Result<Sources,
 fn checked(target: Target, options: &WatchOptions) -> Result<Target, OpenError> {
     let pipeline = options.pipeline.check();
     pipeline.map_err(|error| refused(error.to_string()))?;
+    let probe = options.probe.as_ref().map_or(Ok(()), ProbeOptions::check);
+    probe.map_err(|error| refused(error.to_string()))?;
     if !matches!(target, Target::Custom(_)) {
         evener_discovery::backend::open(&target, options).map(drop).map_err(OpenError::Source)?;
     }
@@ -158,8 +197,10 @@ fn watch_options(options: &ChannelOptions) -> WatchOptions {
             min_interval: options.dns_min_interval.min(clock::LONGEST),
             service_config: options.service_config_from_dns,
             language: options.dns_language.clone(),
+            system: asks_the_system(options),
             ..DnsOptions::default()
         },
+        probe: options.probe.clone(),
         snapshot_dir: options.snapshot_dir.clone(),
         seed: options.seed,
         ..WatchOptions::default()

@@ -4,14 +4,17 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use evener_channel::{
-    Action, Channel, ChannelOptions, Connectivity, Driver, OpenError, PipelineOptions, Runtime,
+    Action, CallReport, Channel, ChannelOptions, Connectivity, Driver, NamedLists, OpenError,
+    PipelineOptions, ProbeOptions, Runtime, StartCall,
 };
 use serde_json::json;
 use support::{
-    FakeTransport, LIMIT, Scripted, at_once, call, describe, eventually, eventually_has, list, ports,
+    FakeTransport, LIMIT, METHOD, Scripted, at_once, call, describe, eventually, eventually_has, list, ports,
 };
 
 const SOON: Duration = Duration::from_millis(150);
@@ -399,4 +402,82 @@ fn what_cannot_be_watched_is_refused_when_the_channel_is_opened() {
     let text = refused("lab:///x", ChannelOptions { pipeline, ..ChannelOptions::default() }).to_string();
     assert!(text.contains("max_drop_ratio"), "{text}");
     assert!(driver.register_polled_scheme("no scheme").is_err());
+
+    let probed = ChannelOptions { probe: Some(tcp()), ..ChannelOptions::default() };
+    let with = [
+        ("rise", ChannelOptions { probe: Some(ProbeOptions { rise: 0, ..tcp() }), ..probed.clone() }),
+        (
+            "probe does not go with endpoints",
+            ChannelOptions { endpoints: Some(list(&[1])), ..probed.clone() },
+        ),
+        (
+            "probe does not go with static_file",
+            ChannelOptions { static_file: Some("/x".into()), ..probed.clone() },
+        ),
+    ];
+    for (word, options) in with.into_iter().filter(|_| tcp().check().is_ok()) {
+        let text = refused("static:///user-service", options).to_string();
+        assert!(text.contains(word), "{text}");
+    }
+    if let Err(error) = tcp().check() {
+        let text = refused("static:///a:1", probed).to_string();
+        assert!(text.contains("not available in this build") && text.contains(&error.to_string()), "{text}");
+    }
+}
+
+/// A probe that takes as long to change its mind as a connection takes to be refused, about.
+fn tcp() -> ProbeOptions {
+    let parsed = ProbeOptions::parse("tcp").expect("a probe");
+    ProbeOptions { interval: Duration::from_millis(20), rise: 1, fall: 1, ..parsed }
+}
+
+/// Where ten calls in a row go: their ports.
+fn shares(channel: &Channel) -> BTreeSet<u16> {
+    let mut went = BTreeSet::new();
+    for _ in 0..10 {
+        let StartCall::Started(ticket) = channel.start_call(METHOD, None) else { return BTreeSet::new() };
+        let stats = channel.stats().into_iter().find(|stats| stats.endpoint == ticket.endpoint());
+        went.extend(stats.and_then(|stats| stats.addresses.rsplit(':').next()?.parse::<u16>().ok()));
+        assert!(channel.finish_call(ticket, CallReport::default()));
+    }
+    went
+}
+
+#[test]
+fn a_server_whose_probe_fails_leaves_picks_at_once_and_comes_back() {
+    if tcp().check().is_err() {
+        return; // In a build without probes there is nothing to show.
+    }
+    let listen = |port: u16| TcpListener::bind(("127.0.0.1", port)).expect("a port");
+    let (stays, goes) = (listen(0), listen(0));
+    let [first, second] = [&stays, &goes].map(|server| server.local_addr().expect("bound").port());
+    let mut goes = Some(goes);
+    let mut lists = NamedLists::default();
+    lists.insert("user-service", list(&[first, second]));
+    let transport = FakeTransport::new();
+    // Epochs of ten seconds: nothing that waits for one would come in time.
+    let options = || ChannelOptions { probe: Some(tcp()), seed: Some(7), ..ChannelOptions::default() };
+    let written = transport.open(&format!("static:///127.0.0.1:{first},127.0.0.1:{second}"), options());
+    let named = ChannelOptions { named_lists: Some(lists), ..options() };
+    let named = transport.open("static:///user-service", named);
+    let system = ChannelOptions { system_dns: true, ..options() };
+    let system = transport.open(&format!("dns:///127.0.0.1:{second}"), system);
+    let both: BTreeSet<u16> = [first, second].into();
+    let failing =
+        |channel: &Channel| describe(channel)["resolution"]["main"]["endpoints"]["failing_probes"].clone();
+    for _ in 0..2 {
+        for channel in [&written, &named] {
+            eventually("both", || (shares(channel) == both).then_some(()));
+            assert_eq!(failing(channel), 0);
+        }
+        drop(goes.take());
+        for channel in [&written, &named] {
+            eventually("one", || (shares(channel) == [first].into()).then_some(()));
+            assert_eq!(failing(channel), 1);
+            assert_eq!(ports(channel).len(), 2, "it keeps its place");
+        }
+        eventually("the only one fails", || (failing(&system) == 1).then_some(()));
+        assert_eq!(shares(&system), [second].into(), "where all fail none is out");
+        goes = Some(listen(second));
+    }
 }

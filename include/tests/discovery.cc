@@ -151,11 +151,39 @@ TEST_CASE(dns_answers_are_followed) {
   CHECK(Eventually([&] { return Share(channel, 10)["B"] == 10; }));
 }
 
+// A server whose health service says NOT_SERVING leaves picks at once though the list goes on naming it and its connection is up; when it
+// serves again it is back. Registry and service config know nothing of health.
+TEST_CASE(a_server_whose_probe_fails_gets_no_calls_until_it_passes) {
+  ::grpc::EnableDefaultHealthCheckService(true);
+  TestServer a("A"), b("B");
+  ChannelOptions options;
+  evener::grpc::Probe probe;
+  probe.kind = "grpc";
+  probe.interval = std::chrono::milliseconds(20);
+  probe.rise = probe.fall = 1;
+  options.probe = probe;
+  const auto channel = Open("static:///" + a.address() + "," + b.address(), options);
+  WaitUntilServing(channel, {"A", "B"});
+  for (int round = 0; round < 2; ++round) {
+    b.SetServing("", false);
+    CHECK(Eventually([&] { return Share(channel, 10)["A"] == 10; }));
+    CHECK(Eventually([&] { return channel->Describe().find("\"failing_probes\":1") != std::string::npos; }));
+    b.SetServing("", true);
+    WaitUntilServing(channel, {"A", "B"});
+  }
+  probe.kind = "udp";
+  options.probe = probe;
+  ::grpc::Status status;
+  Call(Open("static:///" + a.address(), options), &status);
+  CHECK(status.error_message().find("udp") != std::string::npos);
+}
+
 // Of a service config in DNS the choice for "c++" is this channel's.
 TEST_CASE(a_service_config_from_dns_may_be_meant_for_cpp) {
   evener_credentials credentials{};
   evener_channel_options options{};
-  evener::grpc::detail::Lend(evener::grpc::DiscoveryOptions{}, credentials, options);
+  evener_probe probe{};
+  evener::grpc::detail::Lend(evener::grpc::DiscoveryOptions{}, credentials, probe, options);
   CHECK_EQUAL(std::string(options.dns_language, options.dns_language_len), "c++");
 }
 

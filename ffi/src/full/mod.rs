@@ -13,6 +13,9 @@ mod endpoints;
 mod lint;
 mod object;
 mod options;
+mod probe;
+#[cfg(feature = "registries")]
+mod probing;
 #[cfg(feature = "registries")]
 mod registration;
 #[cfg(feature = "registries")]
@@ -32,6 +35,7 @@ pub use driver::*;
 pub use endpoints::{evener_address_endpoint, evener_condition, evener_named_list, evener_pair};
 pub use lint::*;
 pub use options::{EVENER_OFF, evener_channel_options, evener_stale_policy};
+pub use probe::evener_probe;
 #[cfg(feature = "registries")]
 pub use registration::*;
 #[cfg(feature = "registries")]

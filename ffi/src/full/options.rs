@@ -10,6 +10,7 @@ use evener_discovery::pipeline::{PipelineOptions, StalePolicy};
 
 use super::credentials::evener_credentials;
 use super::endpoints::{self, Refusal, evener_address_endpoint, evener_named_list, optional};
+use super::probe::evener_probe;
 use crate::boundary::Sized32;
 use crate::evener_status::{self, *};
 
@@ -119,8 +120,9 @@ pub struct evener_channel_options {
     pub region_len: usize,
     /// What registries are asked with: the target's, the fallback's and the service config's; null for what the environment says.
     pub credentials: *const evener_credentials,
-    /// Null.
-    pub reserved_pointer: *const c_char,
+    /// How the endpoints are probed, where the registry knows nothing of their health; null for not at all. It goes with every
+    /// target, and not with `endpoints` and `static_file`, whose conditions are yours to say.
+    pub probe: *const evener_probe,
 }
 
 /// What gRPC's C core calls itself in every language that wraps it.
@@ -138,7 +140,7 @@ const _: () = assert!(size_of::<evener_channel_options>() == SIZE);
 
 /// The options as the engine takes them.
 pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Refusal> {
-    if given.reserved != 0 || !given.reserved_pointer.is_null() {
+    if given.reserved != 0 {
         return Err(wrong("a reserved field is not zero"));
     }
     let texts = texts(given).map_err(|status| (status, "an option is null or not UTF-8".to_owned()))?;
@@ -171,6 +173,7 @@ pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Re
         options.named_lists = Some(endpoints::parse_named(lists)?);
     }
     ask_with(given.credentials, &mut options)?;
+    probe_with(given.probe, &mut options)?;
     Ok(options)
 }
 
@@ -178,6 +181,17 @@ pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Re
 fn ask_with(credentials: *const evener_credentials, options: &mut ChannelOptions) -> Result<(), Refusal> {
     options.credentials = super::secrets::parse(credentials)?;
     Ok(())
+}
+
+#[cfg(feature = "registries")]
+fn probe_with(probe: *const evener_probe, options: &mut ChannelOptions) -> Result<(), Refusal> {
+    options.probe = super::probing::parse(probe)?;
+    Ok(())
+}
+
+#[cfg(not(feature = "registries"))]
+fn probe_with(probe: *const evener_probe, _: &mut ChannelOptions) -> Result<(), Refusal> {
+    if probe.is_null() { Ok(()) } else { Err(wrong("probe: not available in this build")) }
 }
 
 #[cfg(not(feature = "registries"))]

@@ -45,7 +45,6 @@ static void wrong_options_are_named(void) {
     REFUSES(system_dns, 7, EVENER_BAD_ARGUMENT, "system_dns");
     REFUSES(service_config_from_dns, 2, EVENER_BAD_ARGUMENT, "service_config_from_dns");
     REFUSES(reserved, 1, EVENER_BAD_ARGUMENT, "reserved");
-    REFUSES(reserved_pointer, "x", EVENER_BAD_ARGUMENT, "reserved");
     REFUSES(fallback_target_len, 1, EVENER_NULL_POINTER, "null");
     options = options_of();
     options.dns_server = "10.0.0.1,somewhere";
@@ -95,6 +94,45 @@ static void wrong_credentials_are_named(void) {
     refuses(&options, EVENER_NULL_POINTER, "credentials");
     options.credentials = (const evener_credentials *)(const void *)(why_bytes + 1);
     refuses(&options, EVENER_MISALIGNED, "credentials");
+}
+
+static evener_probe probe_of(const char *kind) {
+    evener_probe probe;
+    memset(&probe, 0, sizeof probe);
+    probe.struct_size = sizeof probe;
+    probe.kind = kind;
+    probe.kind_len = strlen(kind);
+    return probe;
+}
+
+static void wrong_probes_are_named(void) {
+    evener_channel_options options = options_of();
+    evener_probe probe;
+    options.probe = &probe;
+#define REFUSES_PROBE(field, value, status, word) \
+    do { \
+        probe = probe_of("tcp"); \
+        probe.field = (value); \
+        refuses(&options, (status), (word)); \
+    } while (0)
+    REFUSES_PROBE(struct_size, 9, EVENER_BAD_SIZE, "probe");
+    REFUSES_PROBE(kind, NULL, EVENER_NULL_POINTER, "probe");
+    REFUSES_PROBE(kind_len, 2, EVENER_BAD_ARGUMENT, "`tc`");
+    REFUSES_PROBE(interval_ms, 9, EVENER_BAD_ARGUMENT, "interval");
+    REFUSES_PROBE(timeout_ms, EVENER_OFF, EVENER_BAD_ARGUMENT, "timeout");
+    REFUSES_PROBE(jitter_percent, 101, EVENER_BAD_ARGUMENT, "jitter");
+    REFUSES_PROBE(fail_closed, 2, EVENER_BAD_ARGUMENT, "fail_closed");
+    REFUSES_PROBE(tls, 2, EVENER_BAD_ARGUMENT, "tls");
+    REFUSES_PROBE(reserved, 1, EVENER_BAD_ARGUMENT, "reserved");
+    probe = probe_of("");
+    refuses(&options, EVENER_BAD_ARGUMENT, "grpc-watch");
+    probe = probe_of("tcp");
+    options.static_file = "lists.json";
+    options.static_file_len = strlen(options.static_file);
+    evener_channel *channel = NULL;
+    evener_text reason = why();
+    CHECK(evener_channel_open(driver, TEXT("static:///user-service"), &options, &channel, &reason) >= 100 && channel == NULL);
+    CHECK(strstr(why_bytes, "static_file") != NULL);
 }
 
 static evener_address_endpoint endpoint_of(const char *addresses) {
@@ -374,6 +412,7 @@ int main(void) {
     IS(evener_driver_new(&driver), EVENER_OK);
     wrong_options_are_named();
     wrong_credentials_are_named();
+    wrong_probes_are_named();
     a_scheme_of_the_programs_own();
     a_fallback_stands_in();
     configurations();

@@ -15,6 +15,34 @@ namespace evener::grpc {
 
 using evener::Credentials;
 
+// How servers are probed, where the registry knows nothing of their health: DNS, written lists, a bare etcd prefix. One that fails gets no
+// calls from then on, and calls again when it passes.
+struct Probe {
+  // What a check does: "tcp" connects; "http:/path" or "http::8081/path" gets 200 to 299; "grpc" or "grpc:service" asks grpc.health.v1's
+  // Check; "grpc-watch" or "grpc-watch:service" is told by its Watch, which counts at once.
+  std::string kind = "tcp";
+  // From the end of one check of a server to the next one, at least 10 ms, and how much that varies to both sides, in percent.
+  std::chrono::milliseconds interval{10'000};
+  uint32_t jitter_percent = 10;
+  // The longest a check may take.
+  std::chrono::milliseconds timeout{3'000};
+  // Checks in a row that must succeed before a server that was out is back, and fail before it is out; 0 is the default. One that was
+  // never checked is healthy.
+  uint32_t rise = 2;
+  uint32_t fall = 3;
+  // Checks that may run at the same time, over all servers.
+  uint32_t concurrency = 64;
+  // Whether none is out where all fail: a wrong check must not stop a service.
+  bool fail_open = true;
+  // TLS for HTTP and gRPC, also where none of these files (PEM) is given.
+  bool tls = false;
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  // The name to check certificates against, where it is not the server's address.
+  std::string server_name;
+};
+
 // The part of ChannelOptions that concerns live targets. Every field has a default that a careful operator would choose.
 struct DiscoveryOptions {
   // How long the first calls wait for the target's first answer before they fail (and the fallback target is used). Unset: 5 s. 0: for
@@ -43,6 +71,9 @@ struct DiscoveryOptions {
   std::string region;
   // What registries are asked with. Unset: what the environment says.
   std::optional<Credentials> credentials;
+  // How servers are probed. Unset: not at all. It goes with every target, and not with ChannelOptions::endpoints and static_file, whose
+  // conditions are the application's to say.
+  std::optional<Probe> probe;
   // How often a DNS name is looked up again. 0: as the records' time to live says, and every 30 s with the system's resolver.
   std::chrono::milliseconds dns_refresh{0};
   // DNS servers to ask, with commas between ("10.0.0.2,10.0.0.3:5353"). Empty: those of the system.
@@ -79,8 +110,30 @@ inline void Lend(const std::string& text, const char*& data, size_t& length) {
 // What a service config from DNS calls this channel (clientLanguage).
 inline const std::string kLanguage = "c++";
 
-// The discovery part of the C form. It borrows the texts and `credentials`.
-inline void Lend(const DiscoveryOptions& given, evener_credentials& credentials, evener_channel_options& options) {
+// The C form. It borrows the texts. A rise, fall or concurrency of 0 is the default.
+inline evener_probe Lend(const Probe& given) {
+  const auto some = [](uint32_t number) { return number == 0 ? EVENER_OFF : number; };
+  evener_probe probe{};
+  probe.struct_size = sizeof probe;
+  probe.interval_ms = some(Milliseconds(given.interval));
+  probe.jitter_percent = some(given.jitter_percent);
+  probe.timeout_ms = some(Milliseconds(given.timeout));
+  probe.rise = given.rise;
+  probe.fall = given.fall;
+  probe.concurrency = given.concurrency;
+  probe.fail_closed = given.fail_open ? 0 : 1;
+  probe.tls = given.tls ? 1 : 0;
+  Lend(given.kind, probe.kind, probe.kind_len);
+  Lend(given.ca_file, probe.ca_file, probe.ca_file_len);
+  Lend(given.cert_file, probe.cert_file, probe.cert_file_len);
+  Lend(given.key_file, probe.key_file, probe.key_file_len);
+  Lend(given.server_name, probe.server_name, probe.server_name_len);
+  return probe;
+}
+
+// The discovery part of the C form. It borrows the texts, `credentials` and `probe`.
+inline void Lend(const DiscoveryOptions& given, evener_credentials& credentials, evener_probe& probe,
+                 evener_channel_options& options) {
   options.initial_timeout_ms = Milliseconds(given.initial_timeout);
   options.empty_hold_ms = Milliseconds(given.empty_hold);
   options.removal_epoch_ms = Milliseconds(given.removal_epoch);
@@ -98,6 +151,10 @@ inline void Lend(const DiscoveryOptions& given, evener_credentials& credentials,
   Lend(given.dns_server, options.dns_server, options.dns_server_len);
   Lend(given.zone, options.zone, options.zone_len);
   Lend(given.region, options.region, options.region_len);
+  if (given.probe) {
+    probe = Lend(*given.probe);
+    options.probe = &probe;
+  }
   if (!given.credentials) return;
   credentials = evener::borrow(*given.credentials);
   options.credentials = &credentials;

@@ -77,7 +77,8 @@ class Engine {
     evener_channel_options options{};
     options.struct_size = sizeof options;
     evener_credentials credentials{};
-    Lend(settings.discovery, credentials, options);
+    evener_probe probe{};
+    Lend(settings.discovery, credentials, probe, options);
     Lend(settings.service_config, options.service_config, options.service_config_len);
     Lend(settings.static_file, options.static_file, options.static_file_len);
     Lend(settings.authority, options.default_authority, options.default_authority_len);
