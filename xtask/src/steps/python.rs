@@ -7,6 +7,7 @@ use crate::toolchain::{self, cargo_environment};
 use crate::venv::Venv;
 use crate::workspace::{SERVERS, Workspace};
 use std::fs;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 pub const STEP: Step = Step {
@@ -18,6 +19,9 @@ pub const STEP: Step = Step {
 
 /// The environment of tests, demo and examples.
 pub const ENVIRONMENT: &str = "venv";
+
+/// Where the tests find the wheel, to install it where no compiler is.
+const WHEEL: &str = "EVENER_WHEEL";
 
 /// Several steps want the wheel; the first of them builds it. One that fails leaves nothing behind to use by mistake.
 static INSTALLED: OnceLock<()> = OnceLock::new();
@@ -40,6 +44,7 @@ fn tests(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
         .run("python")
         .args(["-m", "pytest", "python/tests"])
         .env_unseen(SERVERS, workspace.servers())
+        .env_unseen(WHEEL, wheel(workspace)?)
         .folder(workspace.root())
         .end()?;
     let seen = Tally::of_pytest(&ended.text);
@@ -63,11 +68,13 @@ fn install_wheel(workspace: &Workspace, venv: &Venv) -> Result<(), String> {
         .arg(&wheels)
         .arg(workspace.file("python"))
         .succeed()?;
-    let wheel = fs::read_dir(&wheels)
-        .map_err(|error| error.to_string())?
-        .flatten()
-        .next()
-        .ok_or("pip made no wheel")?;
-    venv.pip(&["install", "--quiet", "--no-deps", "--force-reinstall", &wheel.path().to_string_lossy()])
-        .map(|_| ())
+    let wheel = wheel(workspace)?;
+    venv.pip(&["install", "--quiet", "--no-deps", "--force-reinstall", &wheel.to_string_lossy()]).map(|_| ())
+}
+
+/// The wheel that was built.
+fn wheel(workspace: &Workspace) -> Result<PathBuf, String> {
+    let wheels = fs::read_dir(workspace.target("wheels")).map_err(|error| error.to_string())?;
+    let wheel = wheels.flatten().next().ok_or("pip made no wheel")?;
+    Ok(wheel.path())
 }
