@@ -102,6 +102,8 @@ impl Resolver {
 }
 
 fn run(desk: &Desk) {
+    // The system's resolver writes to name servers, over TCP where an answer is long.
+    evener_discovery::signals::block_broken_pipes();
     while let Some(job) = next(desk) {
         let answer = job.lookup.run();
         let stopped = {

@@ -324,6 +324,34 @@ fn a_name_is_looked_up_by_the_systems_resolver() {
     assert_eq!(channel.authority(), "localhost:50051");
 }
 
+/// A name server that hangs up must not end a program that does not ignore `SIGPIPE`: one in C or C++.
+#[test]
+fn a_broken_pipe_is_no_signal_on_the_resolvers_thread() {
+    let transport = FakeTransport::new();
+    let options = ChannelOptions { system_dns: true, ..ChannelOptions::default() };
+    let channel = transport.open("localhost:50051", options, 0);
+    call(&channel, deadline()).expect("every system knows localhost");
+    // Those of other tests in this process may be just about to begin.
+    eventually("it is blocked", || {
+        let blocked = blocked_signals("evener-resolver");
+        /// `SIGPIPE` is number 13.
+        const BIT: u64 = 1 << 12;
+        !blocked.is_empty() && blocked.iter().all(|blocked| blocked & BIT != 0)
+    });
+}
+
+/// The signals that each thread of this name blocks.
+fn blocked_signals(name: &str) -> Vec<u64> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
+    let statuses = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
+    let named = statuses.filter(|status| status.lines().next() == Some(&format!("Name:\t{name}")));
+    let blocked = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:").map(str::to_owned));
+        u64::from_str_radix(line.expect("a mask").trim(), 16).expect("a number")
+    };
+    named.map(blocked).collect()
+}
+
 #[test]
 fn wrong_targets_and_configs_are_told_at_once() {
     let driver = Driver::new().expect("descriptors");

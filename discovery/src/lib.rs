@@ -36,6 +36,7 @@ pub mod record;
 pub mod registration;
 #[cfg(feature = "runtime")]
 pub mod runtime;
+pub mod signals;
 pub mod snapshot;
 pub mod static_list;
 pub mod system_dns;

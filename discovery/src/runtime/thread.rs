@@ -8,7 +8,6 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 use std::{fmt, io, mem};
 
-use nix::sys::signal::{SigSet, Signal};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc as tasks, watch};
 
@@ -22,6 +21,7 @@ use super::watch::{Subscription, Watch};
 use crate::backend;
 use crate::event::{ErrorClass, Event, SourceError};
 use crate::pipeline::Pipeline;
+use crate::signals::block_broken_pipes;
 use crate::target::Target;
 
 /// How long the last handle waits for the thread where nobody has shut it down.
@@ -293,15 +293,6 @@ impl State {
         self.watches = Lists::default();
         self.thread.take()
     }
-}
-
-/// From now on a connection that breaks while this thread, or one that it starts, writes to it is an error of that write. Where
-/// `SIGPIPE` is not ignored, which a program in C or C++ does not do by itself, it would end the process.
-fn block_broken_pipes() {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGPIPE);
-    // Cannot fail: the arguments are right.
-    let _ = signals.thread_block();
 }
 
 impl Thread {
