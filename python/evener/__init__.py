@@ -20,6 +20,7 @@ from evener._credentials import Credentials
 from evener._discovery import Discovery
 from evener._lint import Finding, lint
 from evener._native import Balancer, Call, ConfigError, NoEndpoint, __version__, policies
+from evener._probe import Probe
 from evener._registration import Registration, register
 from evener._watch import KnownEndpoint, Snapshot, Watch, watch
 
@@ -36,6 +37,7 @@ __all__ = [
     "Finding",
     "KnownEndpoint",
     "NoEndpoint",
+    "Probe",
     "Registration",
     "Snapshot",
     "Watch",

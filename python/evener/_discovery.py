@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from evener import _native
 from evener._credentials import Credentials
+from evener._probe import Probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class Discovery:
       resolver (``getaddrinfo``) instead.
     - ``service_config_from_dns``: takes a service config from TXT records. Off, since whoever can write there can turn the traffic.
     - ``service_config_source``: a key whose value is the service config, live: ``consul:///config/user-service``.
+    - ``probe``: how servers are probed, where the registry knows nothing of their health: ``tcp``, ``http:/path``, ``grpc``, or a `Probe`; None:
+      not at all.
 
     >>> import evener
     >>> evener.Discovery(removal_epoch=5, dns_servers=["127.0.0.1:5353"]).empty_hold
@@ -55,6 +58,7 @@ class Discovery:
     system_dns: bool = False
     service_config_from_dns: bool = False
     service_config_source: str | None = None
+    probe: str | Probe | None = None
 
     def __post_init__(self) -> None:
         _native.check_discovery(self)

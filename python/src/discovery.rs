@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::credentials;
 use crate::errors::unusable;
+use crate::probe;
 use evener_channel::ChannelOptions;
 use evener_discovery::pipeline::{PipelineOptions, StalePolicy};
 use evener_discovery::runtime::{DnsOptions, WatchOptions};
@@ -33,6 +34,7 @@ pub(crate) struct Given {
     system_dns: bool,
     service_config_from_dns: bool,
     service_config_source: Option<String>,
+    probe: Option<probe::Given>,
 }
 
 /// A channel's options with what is given; what is not stays as it is. ConfigError names the field that is wrong.
@@ -51,6 +53,7 @@ pub(crate) fn channel_options(given: Option<Given>, options: ChannelOptions) -> 
         system_dns: given.system_dns,
         service_config_from_dns: given.service_config_from_dns,
         service_config_source: given.service_config_source,
+        probe: given.probe.map(probe::probe).transpose()?,
         ..options
     })
 }
@@ -68,6 +71,7 @@ pub(crate) fn watch_options(given: Option<Given>) -> PyResult<WatchOptions> {
             service_config: given.service_config_from_dns,
             ..dns
         },
+        probe: given.probe.map(probe::probe).transpose()?,
         snapshot_dir: given.snapshot_dir,
         ..WatchOptions::default()
     })

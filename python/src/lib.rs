@@ -18,6 +18,7 @@ mod fork;
 mod lint;
 mod names;
 mod open;
+mod probe;
 mod raw;
 mod registration;
 mod runtime;
@@ -53,6 +54,8 @@ mod _native {
     use crate::lint::lint;
     #[pymodule_export]
     use crate::names::policies;
+    #[pymodule_export]
+    use crate::probe::check_probe;
     #[pymodule_export]
     use crate::raw::RawBalancer;
     #[pymodule_export]

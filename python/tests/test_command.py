@@ -224,6 +224,12 @@ def test_watch_as_json(etcd: Etcd) -> None:
     assert all(each["freshness"] == "fresh" and each["revision"] for each in changes)
 
 
+def test_watch_probes(dead_address: str) -> None:
+    with running("watch", f"static:///{dead_address}", "--probe", "tcp") as watching:
+        watching.until(f"~ {dead_address} condition ready -> unhealthy")
+        assert watching.end() == 0
+
+
 def test_watch_ends_by_itself_and_by_sigterm() -> None:
     assert "+ 10.0.0.1:80" in evener_("watch", "static:///10.0.0.1:80", "--for", "0.5").stdout
     done = evener_("watch", "etcd://127.0.0.1:1/user", "--for", "0.5", status=1)

@@ -62,6 +62,29 @@ def test_discovery_that_makes_no_sense_is_refused(given: dict[str, Any], why: st
         evener.Discovery(**given)
 
 
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"kind": "udp"}, "`udp` is no probe"),
+        ({"interval": 0}, "interval is less than 10 ms"),
+        ({"timeout": float("inf")}, "timeout: inf"),
+        ({"rise": 0}, "rise is 0"),
+        ({"fall": -1}, "fall: -1 is out of range"),
+        ({"concurrency": 0}, "concurrency is 0"),
+        ({"jitter": 1.5}, "jitter: is a part"),
+        ({"cert_file": "/c.pem"}, "go together"),
+    ],
+)
+def test_a_probe_that_makes_no_sense_is_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(evener.ConfigError, match=f"health probe: .*{why}"):
+        evener.Probe(**given)
+
+
+def test_a_short_probe_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(evener.ConfigError, match="`udp` is no probe"):
+        evener.Discovery(probe="udp")
+
+
 def test_discovery_is_a_value() -> None:
     given = evener.Discovery(initial_timeout=None, dns_servers=["10.0.0.2", "[::1]:5353"], max_stale=60, drop_stale=True)
     assert dataclasses.replace(given, empty_hold=0) != given

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import evener
 import pytest
-from conftest import eventually
+from conftest import Server, eventually
 from registries import Bind, Consul, Etcd
 
 AT_ONCE = evener.Discovery(debounce=0, removal_epoch=0, empty_hold=0, max_drop_percent=100)
@@ -101,6 +102,20 @@ def test_a_name_server_of_ones_own(bind: Bind) -> None:
         snapshot = watch.wait(timeout=20)
         assert snapshot is not None
         assert [endpoint.addresses for endpoint in snapshot.endpoints] == [("127.0.0.1:80",), ("127.0.0.2:80",)]
+
+
+def test_servers_are_probed(start_server: Callable[..., Server], dead_address: str) -> None:
+    server = start_server()
+    probe = evener.Probe("tcp", interval=0.05, rise=1, fall=1, jitter=0)
+    target = f"static:///{server.address},{dead_address}"
+
+    def conditions() -> dict[str, str]:
+        snapshot = watch.latest()
+        return {} if snapshot is None else {each.addresses[0]: each.condition for each in snapshot.endpoints}
+
+    with evener.watch(target, discovery=evener.Discovery(probe=probe)) as watch:
+        eventually(lambda: conditions() == {server.address: "ready", dead_address: "unhealthy"}, 20)
+        assert watch.status()["endpoints"]["failing_probes"] == 1
 
 
 @pytest.mark.parametrize(("target", "why"), [("dns:///a:b", "port"), ("nothing:///a", "nothing"), ("static:///", "static")])

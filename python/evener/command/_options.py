@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 
-from evener import Credentials, Discovery
+from evener import Credentials, Discovery, Probe
+
+# Whoever looks wants to see it now.
+_PROBE_SECONDS = 2.0
 
 TARGETS = """targets:
   HOST:PORT, dns:///HOST:PORT    DNS; dns://SERVER/HOST:PORT asks that server
@@ -44,6 +47,12 @@ def add_dns(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--system-dns", action="store_true", help="ask the system's resolver (getaddrinfo), hosts file and all")
 
 
+def add_probe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--probe", metavar="KIND", help="probe the servers: tcp, http:/path, http::PORT/path, grpc[:service] or grpc-watch[:service]"
+    )
+
+
 def credentials(options: argparse.Namespace) -> Credentials | None:
     """The credentials that were given; None where the environment's are to be used."""
     given = Credentials(
@@ -59,8 +68,18 @@ def credentials(options: argparse.Namespace) -> Credentials | None:
     return None if given == Credentials() else given
 
 
-def discovery(options: argparse.Namespace) -> Discovery:
-    return Discovery(credentials=credentials(options), dns_servers=options.dns_server, system_dns=options.system_dns)
+def probe(options: argparse.Namespace) -> Probe | None:
+    """The probe that was asked for: its verdicts are shown as they are."""
+    return None if options.probe is None else Probe(options.probe, interval=_PROBE_SECONDS, rise=1, fall=1, fail_open=False)
+
+
+def discovery(options: argparse.Namespace, probe: Probe | None = None) -> Discovery:
+    return Discovery(
+        credentials=credentials(options),
+        dns_servers=options.dns_server,
+        system_dns=options.system_dns,
+        probe=probe,
+    )
 
 
 def seconds(text: str) -> float:

@@ -39,6 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argpar
     parser.add_argument("--count", metavar="N", type=_options.positive, help="end after N snapshots, of which the first answer is one")
     parser.add_argument("--for", metavar="SECONDS", type=_options.seconds, dest="seconds", help="end after so long")
     parser.add_argument("--immediate", action="store_true", help="hold nothing back")
+    _options.add_probe(parser)
     _options.add_json(parser, "one object for each change")
     _options.add_credentials(parser)
     _options.add_dns(parser)
@@ -46,7 +47,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argpar
 
 
 def run(options: argparse.Namespace) -> int:
-    discovery = _options.discovery(options)
+    discovery = _options.discovery(options, _options.probe(options))
     if options.immediate:
         discovery = dataclasses.replace(discovery, empty_hold=0, removal_epoch=0, max_drop_percent=100, debounce=0)
     shown = _view(options)

@@ -1,0 +1,85 @@
+//! How endpoints are probed, as Python says it: one of the short forms, or the fields of `evener.Probe`, read by their names.
+
+use crate::clock;
+use crate::errors::unusable;
+use evener_discovery::credentials::TlsFiles;
+use evener_discovery::probe::ProbeOptions;
+use pyo3::prelude::*;
+use std::fmt::Display;
+use std::path::PathBuf;
+
+#[derive(FromPyObject)]
+pub(crate) enum Given {
+    Short(String),
+    Full(Fields),
+}
+
+/// Any object with these attributes; `evener.Probe` is the documented one. Times are seconds.
+#[derive(FromPyObject)]
+pub(crate) struct Fields {
+    kind: String,
+    interval: f64,
+    timeout: f64,
+    rise: i64,
+    fall: i64,
+    concurrency: i64,
+    jitter: f64,
+    fail_open: bool,
+    tls: bool,
+    ca_file: Option<PathBuf>,
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    server_name: Option<String>,
+}
+
+/// The prober's options; ConfigError says what is wrong.
+pub(crate) fn probe(given: Given) -> PyResult<ProbeOptions> {
+    let options = match given {
+        Given::Short(kind) => ProbeOptions::parse(&kind).map_err(unusable)?,
+        Given::Full(fields) => full(fields)?,
+    };
+    options.check().map_err(unusable)?;
+    Ok(options)
+}
+
+/// ConfigError where probes do not make sense. Nothing is probed.
+#[pyfunction]
+pub(crate) fn check_probe(given: Fields) -> PyResult<()> {
+    probe(Given::Full(given)).map(drop)
+}
+
+fn full(given: Fields) -> PyResult<ProbeOptions> {
+    let tls = TlsFiles {
+        ca: given.ca_file,
+        cert: given.cert_file,
+        key: given.key_file,
+        server_name: given.server_name,
+    };
+    if tls.cert.is_some() != tls.key.is_some() {
+        return Err(refused("cert_file, key_file", "go together: one of them is missing"));
+    }
+    if !(0.0..=1.0).contains(&given.jitter) {
+        return Err(refused("jitter", "is a part of the interval, from 0 to 1"));
+    }
+    let wants_tls = given.tls || tls != TlsFiles::default();
+    Ok(ProbeOptions {
+        interval: clock::seconds(given.interval).map_err(|why| refused("interval", why))?,
+        timeout: clock::seconds(given.timeout).map_err(|why| refused("timeout", why))?,
+        rise: number("rise", given.rise)?,
+        fall: number("fall", given.fall)?,
+        concurrency: number("concurrency", given.concurrency)?,
+        // In range: see above.
+        jitter_percent: (given.jitter * 100.0).round() as u8,
+        fail_open: given.fail_open,
+        tls: wants_tls.then_some(tls),
+        ..ProbeOptions::parse(&given.kind).map_err(unusable)?
+    })
+}
+
+fn number<T: TryFrom<i64>>(field: &str, value: i64) -> PyResult<T> {
+    T::try_from(value).map_err(|_| refused(field, format!("{value} is out of range")))
+}
+
+fn refused(field: &str, why: impl Display) -> PyErr {
+    unusable(format!("health probe: {field}: {why}"))
+}
