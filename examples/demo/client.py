@@ -4,12 +4,14 @@
 
 Standard input replaces the endpoints, a line at a time: `endpoints 127.0.0.1:5001 127.0.0.1:5002;weight=0`. Its end
 ends the client. Standard output has one JSON object a line, several a second: what happened since the line before, and
-the channel's own description of itself.
+the channel's own description of itself. SIGUSR1 has it write on standard error what each of its threads is at.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import signal
 import sys
 import threading
 import time
@@ -104,6 +106,7 @@ def follow_input(channel: evener.grpc.Channel) -> None:
 
 
 def main() -> None:
+    faulthandler.register(signal.SIGUSR1)
     rate, workers, target = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     stop = threading.Event()
     record, pace = Record(), Pace(rate)

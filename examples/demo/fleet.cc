@@ -6,17 +6,23 @@
 //
 //     start 127.0.0.1:5001 127.0.0.1:5002   ->   started 127.0.0.1:5001, and so on; `failed ...` where it cannot listen
 //     stop 127.0.0.1:5001                   ->   stopped 127.0.0.1:5001: no new calls, the present ones end
+//     enter etcd:///services NAME TTL 127.0.0.1:5001
+//                                           ->   entered 127.0.0.1:5001: it is in the registry, as NAME, for TTL seconds
+//                                                at a time
 //
-// The end of the input ends it. A server answers with its own address.
+// A server that is in a registry leaves it before it stops. The end of the input ends everything. A server answers with
+// its own address.
 
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -24,10 +30,14 @@
 #include <vector>
 
 #include "demo.grpc.pb.h"
+#include "evener/grpc.hpp"
 
 namespace {
 
 constexpr std::chrono::seconds kGrace{3};
+// How long clients have to hear that a server is leaving, and the registry to answer.
+constexpr std::chrono::seconds kDrain{3};
+constexpr std::chrono::seconds kPatience{60};
 constexpr std::chrono::milliseconds kDelay{2};
 
 class Demo final : public evener::demo::Demo::Service {
@@ -69,15 +79,34 @@ class Member {
 
   bool Listens() const { return server_ != nullptr && port_ != 0; }
 
-  void Stop() {
+  // Empty, or why it is not in the registry.
+  std::string Enter(const std::string& registry, const std::string& name, const std::string& host, long ttl_seconds) {
+    evener::grpc::Service service;
+    service.name = name;
+    service.host = host;
+    service.port = static_cast<std::uint16_t>(port_);
+    service.ttl = std::chrono::seconds(ttl_seconds);
+    evener::Result<evener::grpc::Registration> begun = evener::grpc::Register(registry, service);
+    if (!begun) {
+      return begun.message();
+    }
+    registration_.emplace(begun.take());
+    return registration_->wait(kPatience) ? "" : "not within a minute: " + registration_->last_error();
+  }
+
+  // False when the registry could not be asked to forget it.
+  bool Stop() {
+    const bool has_left = !registration_ || registration_->close(kDrain, kPatience);
     server_->Shutdown(std::chrono::system_clock::now() + kGrace);
     server_->Wait();
+    return has_left;
   }
 
  private:
   Demo service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<evener::grpc::Registration> registration_;
 };
 
 // Everything that runs. Used by the thread that reads the input alone.
@@ -93,6 +122,17 @@ class Fleet {
     Say("started " + address);
   }
 
+  void Enter(const std::string& registry, const std::string& name, long ttl_seconds, const std::string& address) {
+    const auto found = members_.find(address);
+    if (found == members_.end()) {
+      Say("failed " + address);
+      return;
+    }
+    const std::string host = address.substr(0, address.rfind(':'));
+    const std::string reason = found->second->Enter(registry, name, host, ttl_seconds);
+    Say(reason.empty() ? "entered " + address : "failed " + address + ": " + reason);
+  }
+
   void Stop(const std::string& address) {
     const auto found = members_.find(address);
     if (found == members_.end()) {
@@ -102,8 +142,7 @@ class Fleet {
     std::shared_ptr<Member> member = std::move(found->second);
     members_.erase(found);
     stopping_.emplace_back([member, address] {
-      member->Stop();
-      Say("stopped " + address);
+      Say((member->Stop() ? "stopped " : "failed ") + address);
     });
   }
 
@@ -129,11 +168,18 @@ int main() {
     std::istringstream words(line);
     std::string command;
     words >> command;
+    std::string registry, name;
+    long ttl_seconds = 0;
+    if (command == "enter") {
+      words >> registry >> name >> ttl_seconds;
+    }
     for (std::string address; words >> address;) {
       if (command == "start") {
         fleet.Start(address);
       } else if (command == "stop") {
         fleet.Stop(address);
+      } else if (command == "enter") {
+        fleet.Enter(registry, name, ttl_seconds, address);
       }
     }
   }

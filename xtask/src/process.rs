@@ -36,8 +36,13 @@ impl Process {
 
     /// The next line, waited for.
     pub fn next_line(&mut self) -> Result<String, String> {
+        self.line_within(PATIENCE)
+    }
+
+    /// The next line, waited for no longer than that.
+    pub fn line_within(&mut self, time: Duration) -> Result<String, String> {
         self.lines
-            .recv_timeout(PATIENCE)
+            .recv_timeout(time)
             .map_err(|_| format!("{} said nothing: {:?}", self.name, self.child.try_wait()))
     }
 
@@ -47,6 +52,11 @@ impl Process {
         line.strip_prefix("listening ")
             .map(str::to_string)
             .ok_or_else(|| format!("{} said: {line}", self.name))
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// An error when it has ended by itself.

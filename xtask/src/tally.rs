@@ -50,7 +50,8 @@ impl Tally {
     /// The closing line of the scenarios: `scenarios: 17 passed, 1 failed in 240 s`.
     pub fn of_scenarios(text: &str) -> Self {
         let line = text.lines().find(|line| line.starts_with("scenarios: ")).unwrap_or_default();
-        Self { passed: before(line, " passed"), failed: before(line, " failed"), skipped: 0 }
+        let skipped = text.matches("SKIPPED: ").count() as u32;
+        Self { passed: before(line, " passed"), failed: before(line, " failed"), skipped }
     }
 
     /// pytest's closing line: `3 failed, 12 passed, 1 error in 1.20s`, with or without a frame.
@@ -129,6 +130,14 @@ mod tests {
         assert_eq!(Tally::of_pytest("3 failed, 12 passed, 1 error in 61.20s (0:01:01)"), tally(12, 4));
         assert_eq!(Tally::of_pytest("2 errors in 0.20s"), tally(0, 2));
         assert!(Tally::of_pytest("no tests ran in 0.01s").is_empty());
+    }
+
+    #[test]
+    fn scenarios_count_from_their_closing_line() {
+        let text = "FAILED  a: b\nscenarios: 24 passed, 1 failed in 171 s\n";
+        assert_eq!(Tally::of_scenarios(text), tally(24, 1));
+        let text = "SKIPPED: a test: no etcd\nscenarios: 7 passed, 0 failed in 90 s\n";
+        assert_eq!(Tally::of_scenarios(text), Tally { skipped: 1, ..tally(7, 0) });
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod report;
 
 use registries::Registry;
 use report::Row;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 /// One write, then quiet for longer than any window.
@@ -40,12 +40,18 @@ fn run(arguments: &[String]) -> Result<(), String> {
     for registry in registries::all() {
         rows.extend(measure(registry.as_ref(), samples)?);
     }
-    let text = report::markdown(&rows);
+    let text = report::markdown(&rows, &date()?);
     print!("{text}");
     match value("--output") {
         Some(file) => std::fs::write(file, text).map_err(|error| format!("{file}: {error}")),
         None => Ok(()),
     }
+}
+
+/// Today, by the system's own program.
+fn date() -> Result<String, String> {
+    let said = Command::new("date").args(["-u", "+%F"]).output().map_err(|error| format!("date: {error}"))?;
+    Ok(String::from_utf8_lossy(&said.stdout).trim().to_string())
 }
 
 fn measure(registry: &dyn Registry, samples: usize) -> Result<[Row; 2], String> {

@@ -9,12 +9,12 @@ const BEYOND_MS: f64 = 100.0;
 
 const HEAD: &str = "# Latency of discovery
 
-Written by `cargo xtask latency`; do not edit. From the moment a write to a registry begins to the first pick that goes to the endpoint that was written:
+Written by `cargo xtask latency` on DATE; do not edit. From the moment a write to a registry begins to the first pick that goes to the endpoint that was written:
 real servers on loopback, evener's channel with its default options (but that removals are not held), and a transport whose connections are there at once. Both sides and the
 registry share one machine.
 
-| registry | what is written | writes | median | 99th percentile | to reach |
-|---|---|---:|---:|---:|---|
+| registry | what is written | writes | median | 99th percentile | median / window | to reach |
+|---|---|---:|---:|---:|---:|---|
 ";
 
 const FOOT: &str = "
@@ -34,18 +34,19 @@ pub struct Row {
 }
 
 /// The whole text.
-pub fn markdown(rows: &[Row]) -> String {
-    let mut text = HEAD.to_string();
+pub fn markdown(rows: &[Row], date: &str) -> String {
+    let mut text = HEAD.replace("DATE", date);
     for row in rows {
         let median = percentile(&row.latencies, 50);
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} |",
             row.registry,
             row.kind,
             row.latencies.len(),
             shown(median),
             shown(percentile(&row.latencies, 99)),
+            ratio(median),
             verdict(row, median)
         );
     }
@@ -53,7 +54,7 @@ pub fn markdown(rows: &[Row]) -> String {
     text
 }
 
-/// What the issue of latency promises: for what is watched, of writes that need not wait for others.
+/// What is to be reached: by registries that are watched, for writes that need not wait for others.
 fn verdict(row: &Row, median: Option<f64>) -> String {
     if !row.is_watched || row.kind != "a write alone" {
         return String::new();
@@ -61,6 +62,11 @@ fn verdict(row: &Row, median: Option<f64>) -> String {
     let reached = median.is_some_and(|median| median <= WINDOW_MS + BEYOND_MS);
     let word = if reached { "reached" } else { "missed" };
     format!("median ≤ {:.0} ms: {word}", WINDOW_MS + BEYOND_MS)
+}
+
+/// To the debounce window.
+fn ratio(milliseconds: Option<f64>) -> String {
+    milliseconds.map_or_else(|| "–".to_string(), |milliseconds| format!("{:.2}", milliseconds / WINDOW_MS))
 }
 
 fn shown(milliseconds: Option<f64>) -> String {
@@ -98,9 +104,12 @@ mod tests {
             is_watched,
             latencies: vec![Duration::from_millis(milliseconds)],
         };
-        let text = markdown(&[row(true, 4), row(true, 300), row(false, 300)]);
-        assert!(text.contains("| r | a write alone | 1 | 4.0 ms | 4.0 ms | median ≤ 200 ms: reached |"));
-        assert!(text.contains("| 300 ms | 300 ms | median ≤ 200 ms: missed |"));
-        assert!(text.contains("| 300 ms | 300 ms |  |"));
+        let text = markdown(&[row(true, 4), row(true, 300), row(false, 300)], "2026-01-31");
+        assert!(text.contains("on 2026-01-31;"));
+        assert!(
+            text.contains("| r | a write alone | 1 | 4.0 ms | 4.0 ms | 0.04 | median ≤ 200 ms: reached |")
+        );
+        assert!(text.contains("| 300 ms | 300 ms | 3.00 | median ≤ 200 ms: missed |"));
+        assert!(text.contains("| 300 ms | 300 ms | 3.00 |  |"));
     }
 }

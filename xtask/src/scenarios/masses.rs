@@ -13,18 +13,22 @@ const BATCH: usize = 5;
 const THOUSAND: u16 = 1000;
 const LIMIT: Duration = Duration::from_secs(90);
 
-pub fn run(programs: &Programs, place: &Place) -> Vec<Case> {
-    let Some(etcd) = EtcdNaming::start() else { return Vec::new() };
-    let rolled = rolling(programs, place, &etcd);
-    let mut cases = vec![Case::new("etcd: a rolling replacement of 50 endpoints", rolled)];
-    let Some(etcd) = EtcdNaming::start() else { return cases };
-    cases.push(Case::new("etcd: 1000 endpoints added in one transaction", thousand(programs, place, &etcd)));
-    cases
+pub fn rolling(programs: &Programs, place: &Place) -> Vec<Case> {
+    let etcd = EtcdNaming::start().into_iter();
+    etcd.map(|etcd| Case::new("etcd: a rolling replacement of 50 endpoints", replace(programs, place, &etcd)))
+        .collect()
+}
+
+pub fn thousand(programs: &Programs, place: &Place) -> Vec<Case> {
+    let etcd = EtcdNaming::start().into_iter();
+    etcd.map(|etcd| Case::new("etcd: 1000 endpoints added in one transaction", add(programs, place, &etcd)))
+        .collect()
 }
 
 /// As a careful deployment does it: the new ones are started and added; the old ones say that they are leaving, and when their last call
-/// has ended they leave the registry and end.
-fn rolling(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), String> {
+/// has ended they leave the registry and end. Without saying so they would lose calls, whoever makes them: a gRPC server answers
+/// CANCELLED to what arrives in the moment in which it begins to end.
+fn replace(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), String> {
     let hosts = |number: u8| -> Vec<String> { (1..=ROLLING).map(|last| place.host(number, last)).collect() };
     let (old, new) = (hosts(10), hosts(11));
     let mut fleet = Fleet::new(programs)?;
@@ -56,7 +60,7 @@ fn rolling(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), 
 }
 
 /// All of them are one server, which listens on every address.
-fn thousand(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), String> {
+fn add(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), String> {
     let mut fleet = Fleet::new(programs)?;
     fleet.start(&[format!("0.0.0.0:{PORT}")])?;
     let first = vec![place.host(20, 1)];

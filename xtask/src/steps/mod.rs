@@ -11,6 +11,7 @@ mod rust;
 mod symbols;
 
 use crate::fuzz;
+use crate::scenarios;
 use crate::servers;
 use crate::step::Step;
 
@@ -34,5 +35,6 @@ pub const STEPS: &[Step] = &[
     bare::STEP,
     install::STEP,
     examples::STEP,
+    scenarios::STEP,
     readme::STEP,
 ];
