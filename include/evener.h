@@ -2405,6 +2405,20 @@ evener_status evener_channel_wait_for_state_change(const struct evener_channel *
 
 #if defined(EVENER_CHANNELS)
 /**
+ * Waits until the channel is READY, connecting it if it is idle, at most `timeout_ms` milliseconds (negative: for ever): `EVENER_OK`,
+ * or `EVENER_TIMEOUT` with what is missing in `why`, which may be null: the resolution, the endpoints, or each one's last error.
+ * The driver's events must be handled by another thread meanwhile.
+ *
+ * Any thread; blocks. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_SHUT_DOWN`.
+ */
+evener_status evener_channel_wait_until_ready(const struct evener_channel *channel,
+                                              int64_t timeout_ms,
+                                              struct evener_text *why);
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
  * Writes the authority that calls of this channel carry.
  *
  * Any thread. Not from an interrupt or signal handler.

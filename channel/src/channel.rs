@@ -191,6 +191,15 @@ impl Channel {
         self.inner.engine.wait_for_state_change(last, deadline)
     }
 
+    /// Blocks until a call would find an endpoint (the state is READY), connecting an IDLE channel, or until the deadline.
+    /// `None` waits without end. The driver must be run by another thread meanwhile.
+    ///
+    /// # Errors
+    /// What is missing, for people: the resolution, the endpoints, or each one's last error; or that the channel is closed.
+    pub fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<(), String> {
+        self.inner.engine.wait_until_ready(deadline)
+    }
+
     /// The target as it was given. Logs, errors and [`Channel::describe`] have it without its secrets.
     pub fn target(&self) -> &str {
         self.inner.engine.shared.given()

@@ -420,6 +420,12 @@ impl Control {
         text
     }
 
+    /// What a channel that is not READY waits for.
+    pub(crate) fn not_ready(&self, shared: &Shared) -> String {
+        let is_known = self.seating.blocks() > 0;
+        failure::not_ready(&shared.target, is_known, &self.source, &self.seating.subchannels)
+    }
+
     /// Nearness is to count, and nobody knows where the client is.
     fn warn_if_lost(&mut self, shared: &Shared) {
         if self.seating.is_lost() {

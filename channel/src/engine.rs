@@ -133,6 +133,19 @@ impl Engine {
         self.shared.wait_for_state_change(last, deadline)
     }
 
+    /// Blocks until the state is READY, or until the deadline; then it tells what is missing.
+    pub(crate) fn wait_until_ready(&self, deadline: Option<Instant>) -> Result<(), String> {
+        loop {
+            let state = self.state(true);
+            match state {
+                Connectivity::Ready => return Ok(()),
+                Connectivity::Shutdown => return Err("the channel is closed".to_owned()),
+                _ if self.wait_for_state_change(state, deadline) => {}
+                _ => return Err(lock(&self.control).not_ready(&self.shared)),
+            }
+        }
+    }
+
     /// Why calls fail now.
     pub(crate) fn failure(&self, reason: Option<FailReason>) -> String {
         lock(&self.control).failure(&self.shared, reason)

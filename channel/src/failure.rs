@@ -26,6 +26,32 @@ pub(crate) fn text(
     clip(&(text + &lookup.unwrap_or_default()), MAX)
 }
 
+/// The text for whoever waited for a connection in vain. `is_known` tells whether the target has ever been resolved.
+pub(crate) fn not_ready(target: &str, is_known: bool, source: &Source, endpoints: &Subchannels) -> String {
+    let live = || endpoints.open().map(|(_, record)| record).filter(|record| record.phase == Phase::Live);
+    let text = if !is_known && source.error().is_some() {
+        format!("name resolution failed for {target}")
+    } else if !is_known {
+        format!("{target} has not been resolved yet")
+    } else if live().next().is_none() {
+        format!("no endpoints: the list of {target} is empty")
+    } else if live().all(|record| record.serves() == Health::NotServing) {
+        not_serving(endpoints)
+    } else {
+        join(&format!("no connection for {target} yet"), live().map(|record| move || waits_for(record)))
+    };
+    let lookup = source.error().map(|error| format!("; {error}"));
+    clip(&(text + &lookup.unwrap_or_default()), MAX)
+}
+
+fn waits_for(record: &Subchannel) -> String {
+    let reason = match record.last_error.as_str() {
+        "" => "no answer yet",
+        reason => reason,
+    };
+    format!("{}: {reason}", record.addresses())
+}
+
 fn all_failing(endpoints: &Subchannels) -> String {
     let live = endpoints.open().filter(|(_, record)| record.phase == Phase::Live);
     let failing = live.map(|(_, record)| {

@@ -425,6 +425,34 @@ fn what_cannot_be_watched_is_refused_when_the_channel_is_opened() {
     }
 }
 
+#[test]
+fn whoever_waits_for_a_connection_in_vain_is_told_what_is_missing() {
+    let transport = FakeTransport::new();
+    let resolver = Scripted::on(&transport.driver);
+    let channel = transport.open("lab:///user-service", at_once());
+    let why = || channel.wait_until_ready(Some(Instant::now() + SOON)).expect_err("nobody is there");
+    assert_eq!(why(), "lab:///user-service has not been resolved yet");
+    let sink = resolver.sink("user-service");
+    sink.fail("the office is closed");
+    eventually("told", || {
+        (why() == "name resolution failed for lab:///user-service; the office is closed").then_some(())
+    });
+    sink.push(Vec::new());
+    eventually("told", || (why() == "no endpoints: the list of lab:///user-service is empty").then_some(()));
+    sink.push(list(&[1]));
+    channel.wait_until_ready(Some(Instant::now() + LIMIT)).expect("it is there");
+    // Connecting again, for as long as nobody says otherwise.
+    let endpoint = channel.stats()[0].endpoint;
+    channel.set_state(endpoint, Connectivity::Connecting, "");
+    eventually("lost", || (channel.state(false) == Connectivity::Connecting).then_some(()));
+    assert_eq!(why(), "no connection for lab:///user-service yet; 127.0.0.1:1: no answer yet");
+    channel.set_state(endpoint, Connectivity::TransientFailure, "connection refused");
+    eventually("failed", || (channel.state(false) == Connectivity::TransientFailure).then_some(()));
+    assert_eq!(why(), "no connection for lab:///user-service yet; 127.0.0.1:1: connection refused");
+    channel.close();
+    assert_eq!(why(), "the channel is closed");
+}
+
 /// A probe that takes as long to change its mind as a connection takes to be refused, about.
 fn tcp() -> ProbeOptions {
     let parsed = ProbeOptions::parse("tcp").expect("a probe");

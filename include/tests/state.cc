@@ -23,6 +23,35 @@ TEST_CASE(waiting_for_a_connection_ends_at_the_deadline) {
   CHECK(Eventually([&] { return channel->GetState(true) == GRPC_CHANNEL_TRANSIENT_FAILURE; }));
 }
 
+// A start that waits for a connection, and goes on without one for a reason that can be read.
+TEST_CASE(waiting_until_ready_tells_what_is_missing) {
+  TestServer a("A");
+  const auto channel = ChannelTo({a.address()});
+  CHECK(channel->WaitUntilReady().ok());
+  CHECK_EQUAL(channel->GetState(false), GRPC_CHANNEL_READY);
+  CHECK(channel->WaitUntilReady(std::chrono::milliseconds(0)).ok());
+
+  const auto refuses = [](const OwnChannel& other, const std::string& part) {
+    const auto status = other->WaitUntilReady(std::chrono::milliseconds(300));
+    CHECK_EQUAL(status.error_code(), ::grpc::StatusCode::UNAVAILABLE);
+    if (status.error_message().find(part) == std::string::npos) CHECK_EQUAL(status.error_message(), "a text with " + part);
+  };
+  const std::string dead = DeadAddress();
+  const auto failing = ChannelTo({dead});
+  CHECK(!failing->WaitUntilReady(std::chrono::milliseconds(0)).ok());
+  CHECK(Eventually([&] { return failing->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE; }));
+  refuses(failing, dead);
+  refuses(failing, "refused");
+  SilentPort silent;
+  refuses(ChannelTo({silent.address()}), silent.address() + ": no answer yet");
+  refuses(ChannelTo(std::vector<Endpoint>{}), "is empty");
+  const auto open = [](const std::string& target) {
+    return evener::grpc::CreateChannel(target, ::grpc::InsecureChannelCredentials());
+  };
+  refuses(open("etcd://" + dead + "/user-service"), "etcd");
+  refuses(open("dns:///user-service:http2"), "port");
+}
+
 TEST_CASE(a_state_change_wakes_whoever_waits_for_it) {
   TestServer a("A");
   const auto channel = ChannelTo({a.address()});

@@ -290,6 +290,27 @@ pub unsafe extern "C" fn evener_channel_wait_for_state_change(
     })
 }
 
+/// Waits until the channel is READY, connecting it if it is idle, at most `timeout_ms` milliseconds (negative: for ever): `EVENER_OK`,
+/// or `EVENER_TIMEOUT` with what is missing in `why`, which may be null: the resolution, the endpoints, or each one's last error.
+/// The driver's events must be handled by another thread meanwhile.
+///
+/// Any thread; blocks. Not from an interrupt or signal handler.
+/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_SHUT_DOWN`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn evener_channel_wait_until_ready(
+    channel: *const evener_channel,
+    timeout_ms: i64,
+    why: *mut evener_text,
+) -> evener_status {
+    boundary::guard(|| {
+        let channel: &evener_channel = live!(channel);
+        let waited = channel.inner.wait_until_ready(deadline(Instant::now(), timeout_ms));
+        let is_closed = || channel.inner.state(false) == Connectivity::Shutdown;
+        let status = |_: &String| if is_closed() { EVENER_SHUT_DOWN } else { EVENER_TIMEOUT };
+        waited.map(|()| EVENER_OK).map_err(|reason| explain!(why, status(&reason), reason))
+    })
+}
+
 /// Writes the authority that calls of this channel carry.
 ///
 /// Any thread. Not from an interrupt or signal handler.

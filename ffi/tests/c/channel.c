@@ -106,6 +106,8 @@ static void a_call_waits_then_goes(void) {
     IS(evener_channel_wait_for_state_change(channel, EVENER_READY, 0), EVENER_TIMEOUT);
     IS(evener_channel_wait_for_state_change(channel, EVENER_IDLE, 0), EVENER_OK);
     IS(evener_channel_wait_for_state_change(channel, 9, 0), EVENER_BAD_ARGUMENT);
+    IS(evener_channel_wait_until_ready(channel, 0, NULL), EVENER_OK);
+    IS(evener_channel_wait_until_ready(NULL, 0, NULL), EVENER_NULL_POINTER);
     end_channel();
 }
 

@@ -189,6 +189,9 @@ static void a_scheme_of_the_programs_own(void) {
     IS(evener_channel_start(channel, TEXT("/demo.Demo/Unary"), 0, &call), EVENER_QUEUE);
     evener_event start = await_event(EVENER_EVENT_RESOLVE_START);
     CHECK(start.resolver != 0 && start.token == 0);
+    reason = why();
+    IS(evener_channel_wait_until_ready(channel, 10, &reason), EVENER_TIMEOUT);
+    CHECK(strstr(why_bytes, "mine:///users has not been resolved yet") != NULL);
     CHECK(start.text_len == strlen("mine:///users") && memcmp(start.text, "mine:///users", start.text_len) == 0);
 
     uint64_t resolver = start.resolver;

@@ -53,6 +53,13 @@ class Channel final : public ::grpc::ChannelInterface {
   // behave as a stock channel's.
   grpc_connectivity_state GetState(bool try_to_connect) override;
 
+  // Blocks until the channel is connected (READY), connecting it if it is idle. UNAVAILABLE when the time is up, with the reason: the
+  // registry that does not answer, the list that is empty, what became of each server's connection. With a target or options that are no
+  // good it answers at once. For a start that is to go on without the servers instead of hanging:
+  //
+  //   if (const auto status = channel->WaitUntilReady(); !status.ok()) UseWhatIsCached(status.error_message());
+  ::grpc::Status WaitUntilReady(std::chrono::milliseconds timeout = std::chrono::seconds(5));
+
   // Replaces the servers. Those that stay keep their connections and calls; calls on those that go may finish within the drain
   // timeout. INVALID_ARGUMENT with the reason, and nothing is changed, when an endpoint cannot be understood.
   //
@@ -180,6 +187,11 @@ inline void Channel::NotifyOnStateChangeImpl(grpc_connectivity_state last, gpr_t
   if (core_) return core_->NotifyOnStateChange(last, deadline, queue, tag);
   const auto lame = access::LameChannel(GRPC_STATUS_UNAVAILABLE, failure_.error_message());
   access::Door::NotifyOnStateChange(lame.get(), last, deadline, queue, tag);
+}
+
+inline ::grpc::Status Channel::WaitUntilReady(std::chrono::milliseconds timeout) {
+  if (!core_) return failure_;
+  return core_->engine().WaitUntilReady(timeout.count() < 0 ? 0 : timeout.count());
 }
 
 inline ::grpc::Status Channel::UpdateEndpoints(const std::vector<Endpoint>& endpoints) {

@@ -185,6 +185,14 @@ class Engine {
     return state;
   }
 
+  // Blocks. Negative: for ever. UNAVAILABLE with what is missing when the time is up.
+  ::grpc::Status WaitUntilReady(int64_t timeout_ms) const {
+    ErrorText error;
+    const auto status = evener_channel_wait_until_ready(channel_, timeout_ms, error.out());
+    if (status == EVENER_OK) return ::grpc::Status::OK;
+    return {::grpc::StatusCode::UNAVAILABLE, error.str()};
+  }
+
   // Blocks. Negative: for ever. False: the time ran out.
   bool WaitForStateChange(uint32_t last, int64_t timeout_ms) const {
     return evener_channel_wait_for_state_change(channel_, last, timeout_ms) == EVENER_OK;
