@@ -2,7 +2,7 @@
 
 ``evener.Balancer`` picks one of your own objects, by weight, in tens of nanoseconds. ``evener.grpc`` and ``evener.grpc.aio``
 are drop-in channels for gRPC built on the same core. ``evener.register`` keeps a server in a registry, ``evener.watch`` and
-``evener.config.watch`` follow what is there, ``evener.lint`` says what to know of it before production.
+``evener.config.watch`` follow what is there, ``evener.register_scheme`` adds a way to find servers, ``evener.lint`` says what to know of it before production.
 
 >>> import evener
 >>> balancer = evener.Balancer(["10.0.0.1:8080", "10.0.0.2:8080"], seed=1)
@@ -18,10 +18,12 @@ import os as _os
 from evener import _native, config
 from evener._credentials import Credentials
 from evener._discovery import Discovery
+from evener._endpoint import Endpoint
 from evener._lint import Finding, lint
 from evener._native import Balancer, Call, ConfigError, NoEndpoint, __version__, policies
 from evener._probe import Probe
 from evener._registration import Registration, register
+from evener._schemes import ResolverSink, register_scheme
 from evener._watch import KnownEndpoint, Snapshot, Watch, watch
 
 _os.register_at_fork(after_in_child=_native.forked)
@@ -34,11 +36,13 @@ __all__ = [
     "ConfigError",
     "Credentials",
     "Discovery",
+    "Endpoint",
     "Finding",
     "KnownEndpoint",
     "NoEndpoint",
     "Probe",
     "Registration",
+    "ResolverSink",
     "Snapshot",
     "Watch",
     "__version__",
@@ -46,5 +50,6 @@ __all__ = [
     "lint",
     "policies",
     "register",
+    "register_scheme",
     "watch",
 ]

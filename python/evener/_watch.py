@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
 
-from evener import _native, _polling
+from evener import _native, _polling, _schemes
 from evener._credentials import Credentials
 from evener._discovery import Discovery
 from evener._native import ConfigError
@@ -182,6 +182,7 @@ def watch(target: str, *, discovery: Discovery | None = None, credentials: Crede
         if discovery.credentials is not None:
             raise ConfigError("credentials: are given twice, by themselves and in discovery")
         discovery = dataclasses.replace(discovery, credentials=credentials)
+    _schemes.ready()
     return Watch(_native.Watch(target, discovery))
 
 

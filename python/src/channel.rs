@@ -1,21 +1,19 @@
 //! One channel of the engine.
 
-use crate::clock;
+use crate::discovery;
 use crate::driver::Driver;
 use crate::endpoints::{Spec, endpoints, lists};
 use crate::errors::unusable;
 use crate::fork::Born;
 use crate::ticket::{Failure, Ticket};
+use crate::waiting;
 use evener_channel::{ChannelOptions, StartCall};
 use evener_core::Connectivity;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// How long a wait stays outside of the interpreter before it looks for signals (Ctrl-C).
-const SLICE: Duration = Duration::from_millis(200);
+use std::time::Instant;
 
 /// Decides where calls go and says what to connect; the transport is Python's. Thread-safe.
 ///
@@ -47,7 +45,7 @@ impl Channel {
     #[new]
     #[pyo3(signature = (
         driver, target, token, *, endpoints=None, service_config=None, lists=None, lists_file=None, default_authority=None,
-        drain_timeout=30.0, dns_refresh=30.0, seed=None
+        drain_timeout=30.0, dns_refresh=None, seed=None, discovery=None
     ))]
     #[allow(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     fn new(
@@ -61,20 +59,22 @@ impl Channel {
         lists_file: Option<PathBuf>,
         default_authority: Option<String>,
         drain_timeout: f64,
-        dns_refresh: f64,
+        dns_refresh: Option<f64>,
         seed: Option<u64>,
+        discovery: Option<discovery::Given>,
     ) -> PyResult<Self> {
         let options = ChannelOptions {
             endpoints: endpoints.map(self::endpoints).transpose()?,
             service_config,
             named_lists: lists.map(self::lists).transpose()?,
             static_file: lists_file,
-            drain_timeout: seconds("drain_timeout", drain_timeout)?,
-            dns_refresh: Some(seconds("dns_refresh", dns_refresh)?),
+            drain_timeout: discovery::seconds("drain_timeout", drain_timeout)?,
+            dns_refresh: dns_refresh.map(|refresh| discovery::seconds("dns_refresh", refresh)).transpose()?,
             seed,
             default_authority,
             ..ChannelOptions::default()
         };
+        let options = discovery::channel_options(discovery, options)?;
         let driver = driver.engine()?;
         let opened = py.detach(|| evener_channel::Channel::open(driver, target, options, token));
         Ok(Self { channel: opened.map_err(unusable)?, born: Born::now() })
@@ -108,19 +108,9 @@ impl Channel {
     #[pyo3(signature = (epoch, timeout=None))]
     fn wait(&self, py: Python<'_>, epoch: u64, timeout: Option<f64>) -> PyResult<bool> {
         let channel = self.engine()?;
-        let limit = timeout.map(clock::timeout).transpose()?;
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        loop {
-            let slice = Instant::now() + SLICE;
-            let until = deadline.map_or(slice, |deadline| deadline.min(slice));
-            if py.detach(|| channel.wait(epoch, Some(until))) {
-                return Ok(true);
-            }
-            py.check_signals()?;
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(false);
-            }
-        }
+        let moved =
+            waiting::wait(py, timeout, |left| channel.wait(epoch, Some(Instant::now() + left)).then_some(()));
+        Ok(moved?.is_some())
     }
 
     /// Tells the engine what an endpoint's connection does; `error` is the reason of a failure.
@@ -145,6 +135,11 @@ impl Channel {
         Ok(())
     }
 
+    /// The service whose health every connected server is to be asked for; None where none is to be.
+    fn health_service(&self) -> PyResult<Option<String>> {
+        Ok(self.engine()?.health_service())
+    }
+
     /// Replaces the endpoints; ConfigError if they cannot be used.
     fn update_endpoints(&self, py: Python<'_>, endpoints: Vec<Spec>) -> PyResult<()> {
         let channel = self.engine()?;
@@ -164,6 +159,17 @@ impl Channel {
     fn state(&self, py: Python<'_>, try_to_connect: bool) -> PyResult<u32> {
         let channel = self.engine()?;
         Ok(py.detach(|| channel.state(try_to_connect)) as u32)
+    }
+
+    /// Waits until the state is another than `last`; False after `timeout` seconds. Signals are heeded.
+    #[pyo3(signature = (last, timeout=None))]
+    fn wait_for_state_change(&self, py: Python<'_>, last: u32, timeout: Option<f64>) -> PyResult<bool> {
+        let channel = self.engine()?;
+        let last = Connectivity::from_number(last).ok_or_else(|| PyValueError::new_err("unknown state"))?;
+        let changed = waiting::wait(py, timeout, |left| {
+            channel.wait_for_state_change(last, Some(Instant::now() + left)).then_some(())
+        });
+        Ok(changed?.is_some())
     }
 
     /// The name that servers are asked for, and their certificates checked against.
@@ -192,8 +198,4 @@ impl Drop for Channel {
             std::mem::forget(self.channel.clone());
         }
     }
-}
-
-fn seconds(name: &str, value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
 }

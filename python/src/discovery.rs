@@ -115,7 +115,8 @@ fn dns_servers(given: &[String]) -> PyResult<Vec<SocketAddr>> {
     given.iter().map(one).collect()
 }
 
-fn seconds(field: &str, value: f64) -> PyResult<Duration> {
+/// ConfigError names the field.
+pub(crate) fn seconds(field: &str, value: f64) -> PyResult<Duration> {
     clock::seconds(value).map_err(|why| refused(field, &why))
 }
 

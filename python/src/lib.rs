@@ -82,6 +82,14 @@ mod _native {
     const PICK_AGAIN: u32 = crate::driver::PICK_AGAIN;
     #[pymodule_export]
     const LOG: u32 = crate::driver::LOG;
+    #[pymodule_export]
+    const SERVICE_CONFIG: u32 = crate::driver::SERVICE_CONFIG;
+    #[pymodule_export]
+    const RESOLVE_START: u32 = crate::driver::RESOLVE_START;
+    #[pymodule_export]
+    const RESOLVE_NOW: u32 = crate::driver::RESOLVE_NOW;
+    #[pymodule_export]
+    const RESOLVE_STOP: u32 = crate::driver::RESOLVE_STOP;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python's name for it")]

@@ -217,8 +217,16 @@ def test_method_config_is_obeyed(three: list[Server]) -> None:
         assert _code(lambda: list(stub.Down(pb.Request(text="x" * 80, count=1)))) is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert stub.Unary(pb.Request(text="x" * 80)).text
         channel.set_service_config('{"loadBalancingConfig": [{"round_robin": {}}]}')
+        eventually(lambda: _is_answered(stub, pb.Request(text="x" * 200)))
         assert stub.Unary(pb.Request(text="x" * 200, delay_ms=200), timeout=10).text
         assert len(list(stub.Down(pb.Request(text="x" * 80, count=1)))) == 1
+
+
+def _is_answered(stub: Any, request: Any) -> bool:
+    try:
+        return bool(stub.Unary(request, timeout=10))
+    except grpc.RpcError:
+        return False
 
 
 def _code(call: Callable[[], object]) -> grpc.StatusCode:

@@ -9,7 +9,7 @@ One line of an application changes:
 ['s0', 's0']
 """
 
+from evener._endpoint import Endpoint
 from evener.grpc._channel import Channel, insecure_channel, secure_channel
-from evener.grpc._options import Endpoint
 
 __all__ = ["Channel", "Endpoint", "insecure_channel", "secure_channel"]

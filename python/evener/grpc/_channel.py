@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 import grpc
 
-from evener import _native
+from evener import _native, _schemes
+from evener._discovery import Discovery
+from evener._endpoint import EndpointLike
 from evener.grpc import _calls, _driver, _states
-from evener.grpc._options import ChannelSettings, EndpointLike, Option
+from evener.grpc._options import ChannelSettings, Option
 from evener.grpc._transport import ChannelFactory, Kind, Transport
 from evener.grpc._watchers import StateCallback, Watchers
 
@@ -32,6 +34,7 @@ class Channel(grpc.Channel):
     """
 
     def __init__(self, target: str, settings: ChannelSettings, make: ChannelFactory, **engine: Any) -> None:
+        _schemes.ready()
         process = _driver.process()
         token = next(_driver.tokens)
         native = _native.Channel(
@@ -132,14 +135,15 @@ class Channel(grpc.Channel):
     def set_service_config(self, config: str) -> list[str]:
         """Replaces the service config (gRPC's JSON); returns warnings, also logged, about what it says in vain.
 
-        A config that cannot be used raises `evener.ConfigError`, and the previous one stays.
+        A config that cannot be used raises `evener.ConfigError`, and the previous one stays. One from ``service_config_source`` or from
+        DNS, where `discovery` asks for that, goes before it. Message limits and health checks count within a moment.
 
         >>> import evener.grpc
         >>> with evener.grpc.insecure_channel(f"static:///{server}") as channel:
         ...     channel.set_service_config('{"loadBalancingConfig": [{"weighted_round_robin": {}}]}')
         []
         """
-        return self._transport.set_service_config(config)
+        return self._transport.native.set_service_config(config)
 
     def describe(self) -> str:
         """JSON of what is going on: endpoints, their state, weight, calls in flight, last error; policy and config.
@@ -175,16 +179,19 @@ def insecure_channel(
     lists: Mapping[str, Iterable[EndpointLike]] | None = None,
     lists_file: str | None = None,
     drain_timeout: float = 30.0,
-    dns_refresh: float = 30.0,
+    dns_refresh: float | None = None,
     seed: int | None = None,
+    discovery: Discovery | None = None,
 ) -> Channel:
     """A channel without encryption whose calls evener spreads over the target's servers.
 
     ``target`` is ``static:///h:p;weight=3,h:p``, ``static:///NAME`` (a name in ``lists`` or in the JSON file ``lists_file``, which is
-    re-read when it changes), ``ipv4:``, ``ipv6:``, ``unix:``, ``dns:///host:port`` or a bare ``host:port``; ``endpoints``, if
+    re-read when it changes), ``ipv4:``, ``ipv6:``, ``unix:``, ``dns:///host:port`` or a bare ``host:port``, ``etcd:///services/user``,
+    ``consul:///user-service``, ``kubernetes:///user-service:http``, or of a scheme that `evener.register_scheme` knows; ``endpoints``, if
     given, are the servers whatever the target says. ``options`` are grpcio's and reach each server's connection;
     ``service_config`` (JSON text or the object itself) counts before the option ``grpc.service_config``. Without one the policy
-    is round_robin. ``drain_timeout`` and ``dns_refresh`` are seconds; ``seed`` fixes the picks, for tests.
+    is round_robin. ``drain_timeout`` and ``dns_refresh`` are seconds, the latter as the records' time to live says unless it is given;
+    ``seed`` fixes the picks, for tests. ``discovery`` says how a live target is followed.
 
     Raises `evener.ConfigError` for a target, list or config that cannot be used.
 
@@ -195,7 +202,7 @@ def insecure_channel(
     """
     settings = ChannelSettings(options, service_config)
     make = functools.partial(_insecure, compression)
-    engine = _engine_options(endpoints, lists, lists_file, drain_timeout, dns_refresh, seed)
+    engine = _engine_options(endpoints, lists, lists_file, drain_timeout, dns_refresh, seed, discovery)
     return Channel(target, settings, make, **engine)
 
 
@@ -210,8 +217,9 @@ def secure_channel(
     lists: Mapping[str, Iterable[EndpointLike]] | None = None,
     lists_file: str | None = None,
     drain_timeout: float = 30.0,
-    dns_refresh: float = 30.0,
+    dns_refresh: float | None = None,
     seed: int | None = None,
+    discovery: Discovery | None = None,
 ) -> Channel:
     """`insecure_channel` with credentials. Certificates are checked against the target's name, not the servers' addresses.
 
@@ -220,7 +228,7 @@ def secure_channel(
     """
     settings = ChannelSettings(options, service_config)
     make = functools.partial(_secure, credentials, compression)
-    engine = _engine_options(endpoints, lists, lists_file, drain_timeout, dns_refresh, seed)
+    engine = _engine_options(endpoints, lists, lists_file, drain_timeout, dns_refresh, seed, discovery)
     return Channel(target, settings, make, **engine)
 
 
@@ -229,8 +237,9 @@ def _engine_options(
     lists: Mapping[str, Iterable[EndpointLike]] | None,
     lists_file: str | None,
     drain_timeout: float,
-    dns_refresh: float,
+    dns_refresh: float | None,
     seed: int | None,
+    discovery: Discovery | None,
 ) -> dict[str, Any]:
     return {
         "endpoints": None if endpoints is None else list(endpoints),
@@ -239,6 +248,7 @@ def _engine_options(
         "drain_timeout": drain_timeout,
         "dns_refresh": dns_refresh,
         "seed": seed,
+        "discovery": discovery,
     }
 
 

@@ -19,13 +19,13 @@ _LOG = logging.getLogger("evener")
 _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
 _JOIN_SECONDS = 5.0
 
-Event = tuple[int, int, int, int, str]
+Event = tuple[int, int, int, int, str, int]
 
 
 class Actor(Protocol):
     """What carries out one channel's actions."""
 
-    def act(self, kind: int, endpoint: int, state: int) -> None: ...
+    def act(self, kind: int, endpoint: int, state: int, text: str) -> None: ...
 
     def close(self) -> None: ...
 
@@ -47,7 +47,7 @@ class Registry:
 
     def dispatch(self, events: list[Event]) -> None:
         """Has each event's channel act; an error in one is logged and does not stop the others."""
-        for token, kind, endpoint, state, text in events:
+        for token, kind, endpoint, state, text, _ in events:
             if kind == _native.LOG:
                 _LOG.log(_LEVELS.get(state, logging.INFO), "%s", text)
                 continue
@@ -55,7 +55,7 @@ class Registry:
             if actor is None:
                 continue
             try:
-                actor.act(kind, endpoint, state)
+                actor.act(kind, endpoint, state, text)
             except Exception:
                 _LOG.exception("an action of the channel could not be carried out")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias, Union
+from typing import Any, TypeAlias
+
+from evener import _lint
 
 _LOG = logging.getLogger("evener")
 
@@ -34,26 +36,6 @@ _UNREACHABLE = frozenset(
 )
 
 
-class Endpoint(NamedTuple):
-    """One server: one or more addresses of the same process, its weight and zone.
-
-    ``address`` is ``host:port``, ``[v6]:port``, ``unix:/path``, or several of them joined by ``|``. Weight 0 drains the
-    server: it keeps its connection and gets no calls. Where an endpoint is asked for, text is one as well:
-    ``"10.0.0.1:8080;weight=3;zone=a"``.
-
-    >>> from evener.grpc import Endpoint
-    >>> Endpoint("10.0.0.1:8080", weight=3).weight
-    3
-    """
-
-    address: str
-    weight: int = 1
-    zone: str | None = None
-
-
-EndpointLike: TypeAlias = Union[str, Endpoint]
-
-
 class ChannelSettings:
     """One user's options, sorted by who obeys them. Immutable."""
 
@@ -68,6 +50,8 @@ class ChannelSettings:
             self.service_config = json.dumps({"loadBalancingConfig": [{policy: {}}]})
         self.authority: str | None = given.pop(_AUTHORITY, None)
         self.options = _inner_options(given)
+        for finding in _keepalive_findings(given):
+            _LOG.warning("channel option %s: %s %s", finding.place, finding.message, finding.advice)
 
     def inner_options(self, authority: str, config: str) -> list[Option]:
         """All options of an inner channel of a channel called `authority`."""
@@ -105,3 +89,8 @@ def _inner_options(given: Mapping[str, Any]) -> list[Option]:
             _LOG.warning("channel option %s has no effect: names are not resolved by gRPC here", key)
     inner = {"grpc.enable_retries": 0, **given, **_OWN}
     return [(key, value) for key, value in inner.items() if key not in _UNREACHABLE]
+
+
+def _keepalive_findings(given: Mapping[str, Any]) -> list[_lint.Finding]:
+    keepalive = {key: value for key, value in given.items() if key.startswith("grpc.keepalive") and isinstance(value, int)}
+    return _lint.lint(json.dumps(keepalive), "channel_args") if keepalive else []

@@ -13,6 +13,7 @@ from evener import _native
 from evener.grpc import _late, _states
 from evener.grpc._closer import closer
 from evener.grpc._driver import Process
+from evener.grpc._health import Health, HealthWatch, Verdict
 from evener.grpc._options import ChannelSettings, inner_config
 
 _EXPLAIN = "/evener/Explain"
@@ -33,7 +34,7 @@ class Kind(NamedTuple):
 
 
 class InnerEndpoint:
-    """A grpc channel to one endpoint, whose connectivity goes to the engine. Thread-safe."""
+    """A grpc channel to one endpoint, whose connectivity, and its server's health, go to the engine. Thread-safe."""
 
     def __init__(self, native: _native.Channel, index: int, channel: grpc.Channel, addresses: int) -> None:
         self._native = native
@@ -43,6 +44,11 @@ class InnerEndpoint:
         self._lock = threading.RLock()
         self._seen = 0
         self._live = True
+        self._connected = False
+        # What the engine was told last.
+        self._reported: grpc.ChannelConnectivity | None = None
+        # Of the connected server; None where it is not asked for.
+        self._health: HealthWatch | None = None
         self._multicallables: weakref.WeakKeyDictionary[object, Any] = weakref.WeakKeyDictionary()
 
     def watch(self) -> None:
@@ -66,6 +72,7 @@ class InnerEndpoint:
         """Stops watching; the connection goes when the calls that run on it have ended and nothing refers to this any more."""
         with self._lock:
             self._live = False
+            self._end_health()
         self._channel.unsubscribe(self._on_state)
 
     def close(self) -> None:
@@ -73,22 +80,56 @@ class InnerEndpoint:
         self.release()
         closer().close(self._channel)
 
+    def observe_health(self) -> None:
+        """Tells what a connected server's health is, if the service config wants to know; otherwise that it is connected."""
+        with self._lock:
+            if not (self._live and self._connected):
+                return
+            self._watch_health()
+            health, reason = Verdict(Health.SERVING) if self._health is None else self._health.verdict
+            self._tell(health.value, reason)
+
     def _on_state(self, state: grpc.ChannelConnectivity) -> None:
         with self._lock:
             self._seen += 1
             seen = self._seen
+            self._connected = state is _states.READY
+            if not self._connected:
+                self._end_health()
         if state is _states.TRANSIENT_FAILURE:
             self._explain(seen)
+        elif state is _states.READY:
+            self.observe_health()
         elif state is not _states.SHUTDOWN:
             self._report(seen, state)
         if state is _states.IDLE and self._several and self._live:
             self.connect()
 
+    def _watch_health(self) -> None:
+        """Begins or ends the watch, as the service config wants it now. A server that has been taking calls takes them until the
+        first answer."""
+        service = self._native.health_service()
+        if self._health is not None and self._health.service != service:
+            self._end_health()
+        if service is not None and self._health is None:
+            initial = Health.SERVING if self._reported is _states.READY else Health.UNKNOWN
+            self._health = HealthWatch(self._channel, service, initial, self.observe_health)
+
+    def _end_health(self) -> None:
+        if self._health is not None:
+            self._health.end()
+            self._health = None
+
     def _report(self, seen: int, state: grpc.ChannelConnectivity, error: str = "") -> None:
         """Tells the engine, unless a newer state has been seen."""
         with self._lock:
             if self._live and seen == self._seen:
-                self._native.set_state(self._index, _states.number_of(state), error)
+                self._tell(state, error)
+
+    def _tell(self, state: grpc.ChannelConnectivity, error: str) -> None:
+        if state is not self._reported or state is _states.TRANSIENT_FAILURE:
+            self._reported = state
+            self._native.set_state(self._index, _states.number_of(state), error)
 
     def _explain(self, seen: int) -> None:
         """Reports a failure with its reason. grpcio shows the reason only to calls, so one is made: in this state it fails
@@ -141,7 +182,7 @@ class Transport:
         """The endpoint numbered `index`, if it is connected or connecting."""
         return self._endpoints.get(index)
 
-    def act(self, kind: int, endpoint: int, state: int) -> None:
+    def act(self, kind: int, endpoint: int, state: int, text: str) -> None:
         """Carries out one action of the engine."""
         action = _ACTIONS.get(kind)
         if action is not None:
@@ -150,17 +191,8 @@ class Transport:
             self._state_changed(_states.connectivity(state))
         elif kind == _native.PICK_AGAIN:
             _late.room().kick(self.token)
-
-    def set_service_config(self, config: str) -> list[str]:
-        """Hands a config to the engine, and its message limits to the inner channels. Returns warnings."""
-        warnings = self.native.set_service_config(config)
-        with self._lock:
-            same = inner_config(self._config, 1) == inner_config(config, 1)
-            self._config = config
-            indices = [] if same else list(self._endpoints)
-        for index in indices:
-            self._replace(index)
-        return warnings
+        elif kind == _native.SERVICE_CONFIG:
+            self._adopt(text)
 
     def close(self) -> None:
         """Ends everything; running calls are cancelled. A second time does nothing."""
@@ -183,6 +215,18 @@ class Transport:
         self.native.close()
         _late.room().end(self.token)
         return endpoints
+
+    def _adopt(self, config: str) -> None:
+        """Another config is in force: its message limits take new inner channels, its health check concerns those that stay."""
+        with self._lock:
+            same = inner_config(self._config, 1) == inner_config(config, 1)
+            self._config = config
+            endpoints = list(self._endpoints.items())
+        for index, endpoint in endpoints:
+            if same:
+                endpoint.observe_health()
+            else:
+                self._replace(index)
 
     def _connect(self, index: int) -> None:
         endpoint = self._endpoints.get(index)

@@ -10,14 +10,17 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from evener import _native
+from evener import _native, _schemes
+from evener._discovery import Discovery
+from evener._endpoint import EndpointLike
 from evener.grpc import _states
 from evener.grpc._channel import _engine_options
 from evener.grpc._driver import tokens
-from evener.grpc._options import ChannelSettings, EndpointLike, Option
+from evener.grpc._options import ChannelSettings, Option
 from evener.grpc._transport import Kind
 from evener.grpc.aio import _calls
 from evener.grpc.aio._driver import driver_of
+from evener.grpc.aio._health import not_for_ours
 from evener.grpc.aio._transport import ChannelFactory, Transport
 
 
@@ -190,6 +193,7 @@ class Channel(grpc.aio.Channel):
         return self._transport
 
     def _open(self, driver: _native.Driver, token: int) -> _native.Channel:
+        _schemes.ready()
         settings = self._settings
         return _native.Channel(
             driver,
@@ -217,8 +221,9 @@ def insecure_channel(
     lists: Mapping[str, Iterable[EndpointLike]] | None = None,
     lists_file: str | None = None,
     drain_timeout: float = 30.0,
-    dns_refresh: float = 30.0,
+    dns_refresh: float | None = None,
     seed: int | None = None,
+    discovery: Discovery | None = None,
 ) -> Channel:
     """An asyncio channel without encryption; the arguments are those of `evener.grpc.insecure_channel`, and ``interceptors``.
 
@@ -233,9 +238,9 @@ def insecure_channel(
     """
 
     def make(inner: str, inner_options: list[Option]) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(inner, inner_options, compression, interceptors)
+        return grpc.aio.insecure_channel(inner, inner_options, compression, not_for_ours(interceptors))
 
-    engine = _engine_options(endpoints, lists, lists_file, drain_timeout, dns_refresh, seed)
+    engine = _engine_options(endpoints, lists, lists_file, drain_timeout, dns_refresh, seed, discovery)
     return Channel(target, ChannelSettings(options, service_config), make, explain=not interceptors, **engine)
 
 
@@ -251,8 +256,9 @@ def secure_channel(
     lists: Mapping[str, Iterable[EndpointLike]] | None = None,
     lists_file: str | None = None,
     drain_timeout: float = 30.0,
-    dns_refresh: float = 30.0,
+    dns_refresh: float | None = None,
     seed: int | None = None,
+    discovery: Discovery | None = None,
 ) -> Channel:
     """`insecure_channel` with credentials. Certificates are checked against the target's name, not the servers' addresses.
 
@@ -265,7 +271,7 @@ def secure_channel(
     """
 
     def make(inner: str, inner_options: list[Option]) -> grpc.aio.Channel:
-        return grpc.aio.secure_channel(inner, credentials, inner_options, compression, interceptors)
+        return grpc.aio.secure_channel(inner, credentials, inner_options, compression, not_for_ours(interceptors))
 
-    engine = _engine_options(endpoints, lists, lists_file, drain_timeout, dns_refresh, seed)
+    engine = _engine_options(endpoints, lists, lists_file, drain_timeout, dns_refresh, seed, discovery)
     return Channel(target, ChannelSettings(options, service_config), make, explain=not interceptors, **engine)

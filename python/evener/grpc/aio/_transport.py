@@ -12,10 +12,13 @@ import grpc
 import grpc.aio
 
 from evener import _native
+from evener._endpoint import EndpointLike
 from evener.grpc import _states
-from evener.grpc._options import ChannelSettings, EndpointLike, inner_config
+from evener.grpc._health import Health, Verdict
+from evener.grpc._options import ChannelSettings, inner_config
 from evener.grpc._transport import Kind, last_error
 from evener.grpc.aio._driver import LoopDriver
+from evener.grpc.aio._health import HealthWatch
 
 _EXPLAIN = "/evener/Explain"
 _EXPLAIN_SECONDS = 1.0
@@ -25,14 +28,23 @@ ChannelFactory = Callable[[str, list[tuple[str, Any]]], grpc.aio.Channel]
 
 
 class InnerEndpoint:
-    """A grpc.aio channel to one endpoint, whose connectivity goes to the engine."""
+    """A grpc.aio channel to one endpoint, whose connectivity, and its server's health, go to the engine."""
 
     def __init__(
         self, native: _native.Channel, index: int, channel: grpc.aio.Channel, loop: asyncio.AbstractEventLoop, explain: bool
     ) -> None:
         self.channel = channel
+        self._native = native
+        self._index = index
+        self._loop = loop
+        self._explain = explain
+        self._connected = False
+        # What the engine was told last.
+        self._reported: grpc.ChannelConnectivity | None = None
+        # Of the connected server; None where it is not asked for.
+        self._health: HealthWatch | None = None
         self._multicallables: weakref.WeakKeyDictionary[object, Any] = weakref.WeakKeyDictionary()
-        self._watch = loop.create_task(_watch(native, index, channel, explain))
+        self._watch = loop.create_task(self._follow())
 
     def connect(self) -> None:
         """Leaves IDLE."""
@@ -47,22 +59,60 @@ class InnerEndpoint:
             self._multicallables[method] = found
         return found
 
+    def observe_health(self) -> None:
+        """Tells what a connected server's health is, if the service config wants to know; otherwise that it is connected."""
+        if not self._connected:
+            return
+        self._watch_health()
+        health, reason = Verdict(Health.SERVING) if self._health is None else self._health.verdict
+        self._tell(health.value, reason)
+
     def release(self) -> None:
         """Stops watching; the connection goes with the last call that runs on it."""
+        self._connected = False
+        self._end_health()
         self._watch.cancel()
 
-
-async def _watch(native: _native.Channel, index: int, channel: grpc.aio.Channel, explain: bool) -> None:
-    """Tells the engine of every state. Asking with `try_to_connect` also has pick_first leave IDLE."""
-    state = channel.get_state(try_to_connect=True)
-    while state is not _states.SHUTDOWN:
-        error = await _explain(channel) if explain and state is _states.TRANSIENT_FAILURE else ""
-        latest = channel.get_state(try_to_connect=True)
-        if latest is state:
-            native.set_state(index, _states.number_of(state), error)
-            await channel.wait_for_state_change(state)
+    async def _follow(self) -> None:
+        """Tells the engine of every state. Asking with `try_to_connect` also has pick_first leave IDLE."""
+        channel = self.channel
+        state = channel.get_state(try_to_connect=True)
+        while state is not _states.SHUTDOWN:
+            error = await _explain(channel) if self._explain and state is _states.TRANSIENT_FAILURE else ""
             latest = channel.get_state(try_to_connect=True)
-        state = latest
+            if latest is state:
+                self._observe(state, error)
+                await channel.wait_for_state_change(state)
+                latest = channel.get_state(try_to_connect=True)
+            state = latest
+
+    def _observe(self, state: grpc.ChannelConnectivity, error: str) -> None:
+        self._connected = state is _states.READY
+        if self._connected:
+            self.observe_health()
+        else:
+            self._end_health()
+            self._tell(state, error)
+
+    def _watch_health(self) -> None:
+        """Begins or ends the watch, as the service config wants it now. A server that has been taking calls takes them until the
+        first answer."""
+        service = self._native.health_service()
+        if self._health is not None and self._health.service != service:
+            self._end_health()
+        if service is not None and self._health is None:
+            initial = Health.SERVING if self._reported is _states.READY else Health.UNKNOWN
+            self._health = HealthWatch(self.channel, service, initial, self.observe_health, self._loop)
+
+    def _end_health(self) -> None:
+        if self._health is not None:
+            self._health.end()
+            self._health = None
+
+    def _tell(self, state: grpc.ChannelConnectivity, error: str) -> None:
+        if state is not self._reported or state is _states.TRANSIENT_FAILURE:
+            self._reported = state
+            self._native.set_state(self._index, _states.number_of(state), error)
 
 
 async def _explain(channel: grpc.aio.Channel) -> str:
@@ -110,7 +160,7 @@ class Transport:
         """The endpoint numbered `index`, if it is connected or connecting."""
         return self._endpoints.get(index)
 
-    def act(self, kind: int, endpoint: int, state: int) -> None:
+    def act(self, kind: int, endpoint: int, state: int, text: str) -> None:
         """Carries out one action of the engine."""
         action = _ACTIONS.get(kind)
         if action is not None:
@@ -119,6 +169,8 @@ class Transport:
             self._wake_state_waiters()
         elif kind == _native.PICK_AGAIN:
             self._pick_again()
+        elif kind == _native.SERVICE_CONFIG:
+            self._adopt(text)
 
     def wait(self, number: int, start: Callable[[], bool], timeout: float | None, expire: Callable[[], None]) -> None:
         """Puts a call among those that wait: `start` says whether it is done with waiting, `expire` ends it."""
@@ -146,14 +198,9 @@ class Transport:
         self._driver.turn()
 
     def set_service_config(self, config: str) -> list[str]:
-        """Hands a config to the engine, and its message limits to the inner channels. Returns warnings."""
+        """Hands a config to the engine, and has it obeyed before the next call. Returns warnings."""
         warnings = self.native.set_service_config(config)
         self._driver.turn()
-        same = inner_config(self._config, 1) == inner_config(config, 1)
-        self._config = config
-        for index in [] if same else list(self._endpoints):
-            self._disconnect(index)
-            self._add(index)
         return warnings
 
     async def close_all(self, grace: float | None) -> None:
@@ -209,6 +256,17 @@ class Transport:
         entry = self._waiting.get(number)
         if entry is not None and entry[0]():
             self.forget(number)
+
+    def _adopt(self, config: str) -> None:
+        """Another config is in force: its message limits take new inner channels, its health check concerns those that stay."""
+        same = inner_config(self._config, 1) == inner_config(config, 1)
+        self._config = config
+        for index, endpoint in list(self._endpoints.items()):
+            if same:
+                endpoint.observe_health()
+            else:
+                self._disconnect(index)
+                self._add(index)
 
     def _connect(self, index: int) -> None:
         endpoint = self._endpoints.get(index)

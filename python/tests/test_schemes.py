@@ -1,0 +1,308 @@
+"""Resolvers of the application's own: through channels of both kinds, with what goes wrong in them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import evener
+import evener.grpc
+import evener.grpc.aio
+import grpc
+import pytest
+from conftest import Server, eventually
+
+import demo_pb2 as pb
+import demo_pb2_grpc as pb_grpc
+
+_numbers = itertools.count()
+_AT_ONCE = evener.Discovery(debounce=0, removal_epoch=0, empty_hold=0)
+
+
+class Desk:
+    """A resolver that the test is: it keeps its sinks and counts what it is asked."""
+
+    def __init__(self) -> None:
+        # Another one each: a resolver that is about to be stopped is not found by the next test.
+        self.target = f"desk:///{next(_numbers)}"
+        self.targets: list[str] = []
+        self.sinks: list[evener.ResolverSink] = []
+        self.looks = 0
+        self.closed = 0
+        self.threads: set[str] = set()
+
+    def __call__(self, target: str, sink: evener.ResolverSink) -> Desk:
+        self.threads.add(threading.current_thread().name)
+        self.targets.append(target)
+        self.sinks.append(sink)
+        return self
+
+    def resolve_now(self) -> None:
+        self.looks += 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def sink(self) -> evener.ResolverSink:
+        """The sink, once there is one."""
+        eventually(lambda: self.sinks)
+        return self.sinks[-1]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Registered as ``desk:``, anew for each test."""
+    made = Desk()
+    evener.register_scheme("desk", made)
+    return made
+
+
+def _open(target: str, **options: Any) -> evener.grpc.Channel:
+    return evener.grpc.insecure_channel(target, discovery=_AT_ONCE, **options)
+
+
+def _who(channel: Any) -> str:
+    return str(pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=10).server)
+
+
+def _error(channel: Any) -> str:
+    with pytest.raises(grpc.RpcError) as caught:
+        pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=10)
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    return str(error.details())
+
+
+def test_what_is_pushed_is_obeyed_while_calls_run(desk: Desk, three: list[Server]) -> None:
+    with _open(desk.target) as channel:
+        future = pb_grpc.DemoStub(channel).Unary.future(pb.Request(), timeout=20)
+        sink = desk.sink()
+        assert sink.push([three[0].address])
+        assert future.result(timeout=10).server == "s0"
+        assert sink.push([evener.Endpoint(three[1].address, weight=2), f"{three[2].address};zone=a"])
+        eventually(lambda: _who(channel) == "s1")
+        eventually(lambda: _who(channel) == "s2")
+        for _ in range(20):
+            assert _who(channel) in {"s1", "s2"}
+        assert desk.targets == [desk.target]
+        assert desk.threads == {"evener-resolvers"}
+    eventually(lambda: desk.closed == 1)
+    assert not sink.push([three[0].address]), "nobody is there any more"
+
+
+def test_a_failure_is_told_to_calls_and_shown(desk: Desk, three: list[Server]) -> None:
+    with _open(desk.target) as channel:
+        channel.subscribe(lambda _: None, try_to_connect=True)
+        desk.sink().fail("the switchboard is closed")
+        assert "the switchboard is closed" in _error(channel)
+        assert "the switchboard is closed" in channel.describe()
+        desk.sink().push([three[0].address])
+        eventually(lambda: json.loads(channel.describe())["state"] == "READY")
+        desk.sink().fail("closed again")
+        eventually(lambda: "closed again" in channel.describe())
+        assert _who(channel) == "s0", "what was known is kept"
+
+
+def test_what_is_no_list_is_refused_and_shown(desk: Desk, three: list[Server]) -> None:
+    with _open(desk.target) as channel:
+        channel.subscribe(lambda _: None, try_to_connect=True)
+        sink = desk.sink()
+        sink.push([three[0].address])
+        assert _who(channel) == "s0"
+        with pytest.raises(evener.ConfigError, match="nonsense"):
+            sink.push(["nonsense"])
+        eventually(lambda: "nonsense" in channel.describe())
+        not_a_list: Any = three[1].address
+        with pytest.raises(TypeError, match="a list"):
+            sink.push(not_a_list)
+        assert _who(channel) == "s0"
+
+
+def test_a_lost_connection_asks_for_another_look(desk: Desk, start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    with _open(desk.target) as channel:
+        channel.subscribe(lambda _: None, try_to_connect=True)
+        desk.sink().push([server.address])
+        assert _who(channel) == "s0"
+        server.stop()
+        eventually(lambda: desk.looks > 0, 20)
+
+
+def test_a_service_config_comes_with_the_servers(desk: Desk, three: list[Server]) -> None:
+    with _open(desk.target) as channel:
+        channel.subscribe(lambda _: None, try_to_connect=True)
+        desk.sink().service_config({"methodConfig": [{"name": [{}], "maxRequestMessageBytes": 100}]})
+        desk.sink().push([three[0].address])
+        assert _who(channel) == "s0"
+        big = pb.Request(text="x" * 200)
+        stub = pb_grpc.DemoStub(channel)
+        with pytest.raises(grpc.RpcError, match="larger than max"):
+            stub.Unary(big, timeout=10)
+        desk.sink().service_config(None)
+
+        def is_lifted() -> bool:
+            try:
+                return bool(stub.Unary(big, timeout=10))
+            except grpc.RpcError:
+                return False
+
+        eventually(is_lifted)
+
+
+def test_a_generator(three: list[Server]) -> None:
+    go_on = threading.Event()
+    ended = threading.Event()
+
+    async def resolve(target: str) -> AsyncIterator[list[str]]:
+        try:
+            yield [three[0].address]
+            while not go_on.is_set():
+                await asyncio.sleep(0.005)
+            yield [three[1].address]
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    evener.register_scheme("generated", resolve)
+    with _open("generated:///users") as channel:
+        assert _who(channel) == "s0"
+        go_on.set()
+        eventually(lambda: _who(channel) == "s1")
+    assert ended.wait(10), "it is closed with its last channel"
+
+
+@pytest.mark.parametrize("kind", ["generator", "class"])
+def test_what_it_raises_surfaces_and_it_is_started_again(three: list[Server], kind: str) -> None:
+    starts: list[str] = []
+
+    def begin(target: str) -> None:
+        starts.append(target)
+        if len(starts) == 1:
+            raise SystemExit("no phone book")
+
+    async def resolve(target: str) -> AsyncIterator[list[str]]:
+        begin(target)
+        yield [three[0].address]
+
+    class Resolve:
+        def __init__(self, target: str, sink: evener.ResolverSink) -> None:
+            begin(target)
+            sink.push([three[0].address])
+
+    factory: Any = resolve if kind == "generator" else Resolve
+    evener.register_scheme(f"broken-{kind}", factory)
+    with _open(f"broken-{kind}:///users") as channel:
+        assert "no phone book" in _error(channel)
+        assert "no phone book" in channel.describe()
+        eventually(lambda: json.loads(channel.describe())["state"] == "READY")
+        assert _who(channel) == "s0"
+        assert len(starts) == 2
+
+
+def test_a_generator_that_raises_after_a_list_keeps_it(three: list[Server]) -> None:
+    starts: list[str] = []
+
+    async def resolve(target: str) -> AsyncIterator[list[str]]:
+        starts.append(target)
+        yield [three[0].address]
+        if len(starts) == 1:
+            raise asyncio.CancelledError("it has cancelled itself")
+
+    evener.register_scheme("tired", resolve)
+    with _open("tired:///users") as channel:
+        assert _who(channel) == "s0"
+        eventually(lambda: len(starts) == 2)
+        assert _who(channel) == "s0"
+
+
+def test_a_generator_without_a_list_is_a_failure() -> None:
+    async def resolve(target: str) -> AsyncIterator[list[str]]:
+        for each in ():
+            yield each
+
+    evener.register_scheme("silent", resolve)
+    with _open("silent:///users") as channel:
+        assert "without a list" in _error(channel)
+
+
+def test_one_that_blocks_holds_up_no_call(desk: Desk, three: list[Server]) -> None:
+    let_go = threading.Event()
+    evener.register_scheme("slow", lambda target, sink: let_go.wait(30))
+    with _open(desk.target) as channel, _open("slow:///users") as slow:
+        channel.subscribe(lambda _: None, try_to_connect=True)
+        desk.sink().push([three[0].address])
+        assert _who(channel) == "s0"
+        waiting = pb_grpc.DemoStub(slow).Unary.future(pb.Request(), timeout=30)
+        for _ in range(5):
+            assert _who(channel) == "s0"
+        assert not waiting.done()
+        let_go.set()
+        waiting.cancel()
+
+
+def test_both_kinds_of_channel_share_a_resolver(desk: Desk, three: list[Server]) -> None:
+    async def call(channel: evener.grpc.aio.Channel) -> str:
+        return str((await pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=10)).server)
+
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(desk.target, discovery=_AT_ONCE) as channel:
+            first = asyncio.ensure_future(call(channel))
+            while not desk.sinks:
+                await asyncio.sleep(0.005)
+            desk.sinks[0].push([three[0].address])
+            assert await first == "s0"
+            desk.sinks[0].push([three[1].address])
+            deadline = time.monotonic() + 10
+            while await call(channel) != "s1":
+                assert time.monotonic() < deadline
+
+    with _open(desk.target) as channel:
+        channel.subscribe(lambda _: None, try_to_connect=True)
+        asyncio.run(main())
+        assert _who(channel) == "s1"
+        assert desk.targets == [desk.target]
+        assert desk.closed == 0, "the loop's end is not the resolver's"
+
+
+def test_asyncio_is_told_what_a_generator_raises() -> None:
+    async def resolve(target: str) -> AsyncIterator[list[str]]:
+        raise LookupError("nobody by that name")
+        yield []
+
+    evener.register_scheme("raising", resolve)
+
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel("raising:///users", discovery=_AT_ONCE) as channel:
+            with pytest.raises(grpc.aio.AioRpcError, match="nobody by that name"):
+                await pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=10)
+            assert "nobody by that name" in channel.describe()
+
+    asyncio.run(main())
+
+
+def test_a_watch_without_a_channel(desk: Desk) -> None:
+    with evener.watch(desk.target, discovery=_AT_ONCE) as watch:
+        desk.sink().push(["10.0.0.1:80"])
+        snapshot = watch.wait(timeout=10)
+        assert snapshot is not None and snapshot.endpoints[0].addresses == ("10.0.0.1:80",)
+
+
+def test_what_cannot_be_registered_is_refused() -> None:
+    async def coroutine(target: str) -> list[str]:
+        return []
+
+    wrong: Any = coroutine
+    with pytest.raises(evener.ConfigError, match="no scheme"):
+        evener.register_scheme("9 lives", lambda target, sink: None)
+    with pytest.raises(TypeError, match="yields"):
+        evener.register_scheme("users", wrong)
+    wrong = 7
+    with pytest.raises(TypeError, match="class or function"):
+        evener.register_scheme("users", wrong)
+    with pytest.raises(evener.ConfigError):
+        evener.grpc.insecure_channel("nobodys:///users")
