@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::fork::Born;
+use crate::waiting;
 use evener_discovery::runtime::Runtime;
 use pyo3::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,13 +23,16 @@ pub(crate) fn shared() -> Runtime {
     }
 }
 
-/// The interpreter ends: registrations are withdrawn, watches say no more, the thread ends. Waits for that, at most
-/// `deadline` seconds, outside of the interpreter; False when the time was up first. Nothing begins after this.
+/// The interpreter ends: registrations are withdrawn, watches say no more, the thread ends, and whoever waits for them comes back.
+/// Waits for that, at most `deadline` seconds, outside of the interpreter; False when the time was up first. Nothing begins after
+/// this.
 #[pyfunction]
 pub(crate) fn end_discovery(py: Python<'_>, deadline: f64) -> PyResult<bool> {
     let deadline = clock::timeout(deadline)?;
     let runtime = shared();
-    Ok(py.detach(|| runtime.shutdown(deadline)))
+    let ended = py.detach(|| runtime.shutdown(deadline));
+    waiting::end(py);
+    Ok(ended)
 }
 
 fn lock() -> MutexGuard<'static, Option<(Born, Runtime)>> {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -156,3 +158,30 @@ def test_asyncio(etcd: Etcd) -> None:
         return counts
 
     assert asyncio.run(main()) == [0, 1, 2]
+
+
+def test_threads_that_wait_while_the_interpreter_ends() -> None:
+    """They come back before it is gone: no crash, and not a word."""
+    program = (
+        "import evener, evener.config, threading, time\n"
+        "watch = evener.watch('etcd://127.0.0.1:1/services/user')\n"
+        "config = evener.config.watch('etcd://127.0.0.1:1/config/')\n"
+        "registration = evener.register('etcd://127.0.0.1:1/services', name='user', port=5, deadline=0)\n"
+        "returned = []\n"
+        "def wait(what):\n"
+        "    returned.append(what())\n"
+        "for what in [watch.wait, config.wait, registration.wait, lambda: list(watch)] * 4:\n"
+        "    threading.Thread(target=wait, args=[what], daemon=True).start()\n"
+        "registration.close()\n"
+        "import atexit, evener._native\n"
+        "atexit.unregister(evener._native.end_discovery)\n"
+        "def end():\n"
+        "    evener._native.end_discovery(5.0)\n"
+        "    deadline = time.monotonic() + 10\n"
+        "    while len(returned) < 16 and time.monotonic() < deadline:\n"
+        "        time.sleep(0.01)\n"
+        "    print(len(returned), watch.wait(), registration.wait())\n"
+        "atexit.register(end)\n"
+    )
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "16 None False\n", "")

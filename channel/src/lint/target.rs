@@ -51,7 +51,7 @@ fn cluster_ip(target: &DnsTarget) -> Option<Finding> {
     if !(zone.is_empty() || zone.starts_with('.')) || name.starts_with('_') {
         return None;
     }
-    let advice = "Watch the Service itself, or make it headless (clusterIP: None).";
+    let advice = "Watch the Service itself, or make it headless (clusterIP: None); `evener resolve` shows what a target yields.";
     Some(
         Finding::new(Severity::Warning, "cluster-ip", "host")
             .says(format!(
