@@ -51,6 +51,7 @@ class Running:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.lines: list[str] = []
+        self.errors = ""
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
 
@@ -88,8 +89,8 @@ def running(*arguments: str) -> Iterator[Running]:
             process.kill()
             command.ended()
             assert process.stderr is not None
-            errors = process.stderr.read()
-        assert "Traceback" not in errors, errors
+            command.errors = process.stderr.read()
+        assert "Traceback" not in command.errors, command.errors
 
 
 def put(etcd: Etcd, address: str, **record: Any) -> None:
@@ -304,7 +305,7 @@ def test_register_a_consul_definition(consul: Consul, tmp_path: Path) -> None:
         [service] = consul.services().values()
         assert (service["Service"], service["Port"], service["Meta"]["version"]) == ("user-service", 9090, "v1")
         assert registering.end() == 0
-        assert "hunter2" not in "\n".join(registering.lines)
+    assert "hunter2" not in "\n".join([*registering.lines, registering.errors])
     assert consul.services() == {}
 
 

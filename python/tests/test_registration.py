@@ -79,6 +79,20 @@ def test_the_registry_is_killed_and_comes_back(etcd: Etcd) -> None:
         assert len(in_etcd(etcd)) == 1
 
 
+def test_consul_is_killed_and_comes_back(start_registry: Callable[..., Any]) -> None:
+    consul: Consul = start_registry(lambda: Consul(persistent=True))
+    with evener.register(
+        f"consul://{consul.address}", name="user", port=5, host="127.0.0.1", ttl=2.0, verify_interval=1.0
+    ) as registration:
+        assert registration.wait(timeout=20)
+        consul.kill()
+        eventually(lambda: registration.status()["last_error"], 30)
+        consul.start()
+        eventually(lambda: registration.state == "registered" and registration.status()["last_error"] is None, 30)
+        assert list(consul.services()) == [registration.status()["id"]]
+        eventually(lambda: consul.get("/v1/health/service/user?passing"), 30)
+
+
 def test_a_wiped_registry_is_filled_again(etcd: Etcd) -> None:
     with at_etcd(etcd, verify_interval=1.0) as registration:
         assert registration.wait(timeout=20)
