@@ -11,16 +11,26 @@ use evener_discovery::credentials::{Credentials, Secret, TlsFiles};
 use evener_discovery::pipeline::{Freshness, PipelineOptions};
 use evener_discovery::runtime::{Runtime, WatchOptions, Woken};
 use evener_discovery::{ErrorClass, Event, Target};
-use evener_test_servers::{KubeApi, KubeOptions, Proxy, Scratch, eventually};
+use evener_test_servers::{Authority, KubeApi, KubeOptions, Proxy, Scratch, eventually};
 use serde_json::{Value, json};
 use support::{Backend, LIMIT, written};
 
 /// One API server for all tests that leave it alone; each has a namespace of its own.
 fn shared(namespace: &str) -> Option<&'static KubeApi> {
     static API: OnceLock<Option<KubeApi>> = OnceLock::new();
-    let api = API.get_or_init(KubeApi::start).as_ref()?;
+    let start = || {
+        let arguments = vec![format!("--client-ca-file={}", clients().ca())];
+        KubeApi::with(&KubeOptions { arguments, ..KubeOptions::default() })
+    };
+    let api = API.get_or_init(start).as_ref()?;
     api.namespace(namespace);
     Some(api)
+}
+
+/// Who signs the certificates of that server's clients.
+fn clients() -> &'static Authority {
+    static CLIENTS: OnceLock<Authority> = OnceLock::new();
+    CLIENTS.get_or_init(Authority::new)
 }
 
 /// One of its own, whose watches forget what is compacted.
@@ -307,6 +317,116 @@ fn a_refusal_names_the_manifest_that_is_missing_and_applying_it_is_enough() {
     api.apply_text(&format!("{base}/roles/evener-endpointslices"), role);
     api.apply_text(&format!("{base}/rolebindings/evener-endpointslices"), binding);
     backend.until_reset(&["10.1.0.1:50051"]);
+}
+
+/// Where one document of a manifest is written to the API server.
+fn path_of(document: &str) -> String {
+    let after = |key: &str| {
+        let value = document.lines().find_map(|line| line.strip_prefix(key));
+        value.unwrap_or_else(|| panic!("{key} is missing:\n{document}")).trim()
+    };
+    let (version, name) = (after("apiVersion:"), after("  name:"));
+    let base = match version {
+        "v1" => "/api/v1".to_owned(),
+        version => format!("/apis/{version}"),
+    };
+    format!("{base}/namespaces/{}/{}s/{name}", after("  namespace:"), after("kind:").to_lowercase())
+}
+
+/// A token of a service account, as a pod is given one.
+fn token_of(api: &KubeApi, namespace: &str, account: &str) -> String {
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}});
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
+    let answer = api.request("POST", &path, &request.to_string()).expect("an answer");
+    let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
+    answer["status"]["token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
+}
+
+#[test]
+fn the_examples_manifest_is_enough_for_its_client_and_takes_all_of_its_rights() {
+    let Some(api) = shared("shop") else { return };
+    let manifest = include_str!("../../examples/kubernetes/user-service.yaml");
+    let (rights, rest): (Vec<&str>, Vec<&str>) =
+        manifest.split("\n---\n").partition(|document| document.starts_with("apiVersion: rbac"));
+    assert_eq!((rights.len(), rest.len()), (2, 4), "a Role, its binding, and what uses it");
+    for document in rest {
+        api.apply_text(&path_of(document), document);
+    }
+    let mut user = ready("shop", "user-service-x7", &["10.1.0.1", "10.1.0.2"]);
+    user["metadata"]["labels"] = json!({"kubernetes.io/service-name": "user-service"});
+    user["ports"][0]["port"] = json!(8080);
+    api.apply_slice(&user);
+    let scratch = Scratch::new("kubernetes-shop");
+    let ca = Some(PathBuf::from(scratch.write("ca.pem", &api.ca_pem())));
+    let credentials = Credentials {
+        token: Some(Secret::value(token_of(api, "shop", "order-service"))),
+        tls: Some(TlsFiles { ca, ..TlsFiles::default() }),
+        ..Credentials::default()
+    };
+    // As in the pod, but for where the server is and the namespace, which a pod finds mounted.
+    let target = format!("kubernetes:///user-service.shop:grpc?server={}", api.url());
+    let mut backend = Backend::open(&target, &WatchOptions { credentials, ..WatchOptions::default() });
+    let error = backend.until_failed(ErrorClass::Denied);
+    let missing = "- kind: ServiceAccount\n  name: order-service\n  namespace: shop\n";
+    assert!(error.message.contains("(403)") && error.message.ends_with(missing), "{error}");
+    for document in rights {
+        api.apply_text(&path_of(document), document);
+    }
+    backend.until_reset(&["10.1.0.1:8080", "10.1.0.2:8080"]);
+    user["endpoints"] = json!([endpoint("10.1.0.2")]);
+    api.apply_slice(&user);
+    backend.until("the change is watched", |event| match event {
+        Event::Apply { .. } => Some(()),
+        Event::Failed(error) => panic!("{error}"),
+        _ => None,
+    });
+}
+
+/// A kubeconfig whose user has these credentials.
+fn kubeconfig_with(api: &KubeApi, scratch: &Scratch, name: &str, user: &Value) -> String {
+    let ca = scratch.write("ca.pem", &api.ca_pem());
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": api.url(), "certificate-authority": ca}}],
+        "users": [{"name": "test", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    });
+    scratch.write(name, &text.to_string())
+}
+
+#[test]
+fn a_kubeconfig_may_name_a_client_certificate() {
+    let Some(api) = shared("certified") else { return };
+    api.apply_slice(&ready("certified", "user-1", &["10.1.0.1"]));
+    api.allow_nobody_to_read_slices("certified");
+    let scratch = Scratch::new("kubernetes-certified");
+    let open = |authority: &Authority, name: &str| {
+        let pair = authority.client("nobody");
+        let user = json!({"client-certificate": pair.certificate, "client-key": pair.key});
+        let path = kubeconfig_with(api, &scratch, name, &user);
+        Backend::open(&format!("kubernetes:///user.certified?kubeconfig={path}"), &WatchOptions::default())
+    };
+    open(clients(), "known").until_reset(&["10.1.0.1:50051"]);
+    let error = open(&Authority::new(), "unknown").until_failed(ErrorClass::Denied);
+    assert!(error.message.contains("does not know who asks (401)"), "{error}");
+}
+
+#[test]
+fn a_kubeconfig_may_name_a_program_that_fetches_a_token() {
+    let Some(api) = shared("fetched") else { return };
+    api.apply_slice(&ready("fetched", "user-1", &["10.1.0.1"]));
+    let scratch = Scratch::new("kubernetes-fetched");
+    let open = |name: &str, script: &str| {
+        let program = json!({"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+            "command": "/bin/sh", "args": ["-c", script]});
+        let path = kubeconfig_with(api, &scratch, name, &json!({"exec": program}));
+        Backend::open(&format!("kubernetes:///user.fetched?kubeconfig={path}"), &WatchOptions::default())
+    };
+    let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": api.admin_token()}});
+    open("fetches", &format!("echo '{credential}'")).until_reset(&["10.1.0.1:50051"]);
+    let error = open("fails", "echo no ticket today >&2; exit 3").until_failed(ErrorClass::Denied);
+    assert!(error.message.contains("no ticket today"), "{error}");
 }
 
 #[test]
