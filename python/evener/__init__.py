@@ -2,7 +2,8 @@
 
 ``evener.Balancer`` picks one of your own objects, by weight, in tens of nanoseconds. ``evener.grpc`` and ``evener.grpc.aio``
 are drop-in channels for gRPC built on the same core. ``evener.register`` keeps a server in a registry, ``evener.watch`` and
-``evener.config.watch`` follow what is there, ``evener.register_scheme`` adds a way to find servers, ``evener.lint`` says what to know of it before production.
+``evener.config.watch`` follow what is there, ``evener.register_scheme`` adds a way to find servers, ``evener.lint`` says what
+to know of it before production.
 
 >>> import evener
 >>> balancer = evener.Balancer(["10.0.0.1:8080", "10.0.0.2:8080"], seed=1)

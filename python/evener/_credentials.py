@@ -10,13 +10,13 @@ from evener import _native
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """What a registry is asked with: a user and a password (etcd; HTTP basic authentication for Consul), or a token (Consul's ACL token,
-    a bearer token for Kubernetes), and TLS. Without any, registries are asked with what their usual environment variables say
-    (``CONSUL_HTTP_TOKEN``, ...).
+    """What a registry is asked with: a user and a password (etcd; HTTP basic authentication for Consul), or a token (Consul's
+    ACL token, a bearer token for Kubernetes), and TLS. Without any, registries are asked with what their usual environment
+    variables say (``CONSUL_HTTP_TOKEN``, ...).
 
-    Files are read again while they are in use, within a minute: tokens and certificates may rotate. ``tls`` alone trusts the system's
-    certificates; any of ``ca_file``, ``cert_file``, ``key_file`` and ``server_name`` switches it on too. Immutable; its representation
-    shows neither password nor token. ``ConfigError`` where it makes no sense.
+    Files are read again while they are in use, within a minute: tokens and certificates may rotate. ``tls`` alone trusts the
+    system's certificates; any of ``ca_file``, ``cert_file``, ``key_file`` and ``server_name`` switches it on too. Immutable;
+    its representation shows neither password nor token. ``ConfigError`` where it makes no sense.
 
     >>> import evener
     >>> evener.Credentials(user="reader", password="secret", ca_file="/etc/etcd/ca.pem")

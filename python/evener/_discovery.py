@@ -13,29 +13,33 @@ from evener._probe import Probe
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery:
-    """How the target of a channel or of ``evener.watch`` is followed: what is held back, for how long, and what registries are asked with.
+    """How the target of a channel or of ``evener.watch`` is followed: what is held back, for how long, and what registries are
+    asked with.
 
-    The defaults are those of a careful operator: no outage of a registry takes a healthy service away. Times are seconds, and 0 is "not
-    at all". Immutable; ``ConfigError`` names a field that makes no sense.
+    The defaults are those of a careful operator: no outage of a registry takes a healthy service away. Times are seconds, and 0
+    is "not at all". Immutable; ``ConfigError`` names a field that makes no sense.
 
-    - ``initial_timeout``: how long the first calls wait for the target's first answer before they fail; 0 or None: for ever. Calls that
-      wait for ready go on waiting.
+    - ``initial_timeout``: how long the first calls wait for the target's first answer before they fail; 0 or None: for ever.
+      Calls that wait for ready go on waiting.
     - ``fallback_target``: a target to use while the main one has never answered.
-    - ``empty_hold``: how long a set that becomes empty stays as it was before the emptiness is believed. Not at the first answer.
+    - ``empty_hold``: how long a set that becomes empty stays as it was before the emptiness is believed. Not at the first
+      answer.
     - ``removal_epoch``: an endpoint that the registry no longer names leaves after one to two of these.
     - ``max_drop_percent``: how many of the endpoints one epoch may take out, 1 to 100.
     - ``debounce``: how long it must be quiet before changes count that come soon after others.
-    - ``max_stale``: after how long what is known counts as stale though nothing went wrong; None: never. With ``drop_stale`` it is no
-      longer used then, where the registry cannot be asked.
+    - ``max_stale``: after how long what is known counts as stale though nothing went wrong; None: never. With ``drop_stale`` it
+      is no longer used then, where the registry cannot be asked.
     - ``snapshot_dir``: where the last known endpoints are kept for a start at which the registry is down; None keeps nothing.
-    - ``zone``, ``region``: where this client runs, for policies that prefer their own; None: what ``EVENER_ZONE`` and ``EVENER_REGION`` say.
+    - ``zone``, ``region``: where this client runs, for policies that prefer their own; None: what ``EVENER_ZONE`` and
+      ``EVENER_REGION`` say.
     - ``credentials``: what registries are asked with; None: what the environment says.
-    - ``dns_servers``: whom to ask, in this order (``10.0.0.2``, ``[::1]:53``); empty: the system's. ``system_dns`` asks the system's
-      resolver (``getaddrinfo``) instead.
-    - ``service_config_from_dns``: takes a service config from TXT records. Off, since whoever can write there can turn the traffic.
+    - ``dns_servers``: whom to ask, in this order (``10.0.0.2``, ``[::1]:53``); empty: the system's. ``system_dns`` asks the
+      system's resolver (``getaddrinfo``) instead.
+    - ``service_config_from_dns``: takes a service config from TXT records. Off, since whoever can write there can turn the
+      traffic.
     - ``service_config_source``: a key whose value is the service config, live: ``consul:///config/user-service``.
-    - ``probe``: how servers are probed, where the registry knows nothing of their health: ``tcp``, ``http:/path``, ``grpc``, or a `Probe`; None:
-      not at all.
+    - ``probe``: how servers are probed, where the registry knows nothing of their health: ``tcp``, ``http:/path``, ``grpc``, or
+      a `Probe`; None: not at all.
 
     >>> import evener
     >>> evener.Discovery(removal_epoch=5, dns_servers=["127.0.0.1:5353"]).empty_hold

@@ -12,9 +12,10 @@ from evener import _native
 class Finding:
     """One thing to know, and what to do about it. Immutable.
 
-    ``severity``: an ``error`` is refused or silently has no effect; a ``warning`` works and is likely to hurt in a bad hour; ``advice`` is a good
-    habit that is missing. ``code`` is stable, for tools; ``place`` is a path as in ``methodConfig[1].retryPolicy``, empty for the whole;
-    ``corrected`` is the text to put in its place, where there is one that is surely better.
+    ``severity``: an ``error`` is refused or silently has no effect; a ``warning`` works and is likely to hurt in a bad hour;
+    ``advice`` is a good habit that is missing. ``code`` is stable, for tools; ``place`` is a path as in
+    ``methodConfig[1].retryPolicy``, empty for the whole; ``corrected`` is the text to put in its place, where there is one that
+    is surely better.
 
     >>> import evener
     >>> [finding] = evener.lint("dns:///user-service:http2")
@@ -40,8 +41,9 @@ class Finding:
 
 
 def lint(text: str, kind: Literal["document", "target", "service_config", "channel_args"] | None = None) -> list[Finding]:
-    """The findings of a target or a JSON document: a service config, a Consul service definition (``service``, ``services``), a channel (``target``,
-    ``service_config``, ``channel_args`` with gRPC's names). Errors come first. Nothing is looked up, read or asked.
+    """The findings of a target or a JSON document: a service config, a Consul service definition (``service``, ``services``), a
+    channel (``target``, ``service_config``, ``channel_args`` with gRPC's names). Errors come first. Nothing is looked up, read
+    or asked.
 
     What `text` is shows in it, unless `kind` says so.
 

@@ -10,13 +10,14 @@ from evener import _native
 
 @dataclass(frozen=True)
 class Probe:
-    """How servers are probed, where the registry knows nothing of their health: DNS, written lists, a bare etcd prefix. One that fails gets no
-    calls from then on, and calls again when it passes. Immutable; ``ConfigError`` where it makes no sense.
+    """How servers are probed, where the registry knows nothing of their health: DNS, written lists, a bare etcd prefix. One
+    that fails gets no calls from then on, and calls again when it passes. Immutable; ``ConfigError`` where it makes no sense.
 
-    - ``kind``: ``tcp`` connects; ``http:/path`` or ``http::8081/path`` is answered with 200 to 299; ``grpc`` or ``grpc:service`` asks the health
-      service's Check; ``grpc-watch`` or ``grpc-watch:service`` is told by its Watch, which counts at once.
-    - ``interval``: seconds from one check of a server to the next, varied by the part ``jitter`` (0 to 1); ``timeout``: the longest a check
-      may take.
+    - ``kind``: ``tcp`` connects; ``http:/path`` or ``http::8081/path`` is answered with 200 to 299; ``grpc`` or
+      ``grpc:service`` asks the health service's Check; ``grpc-watch`` or ``grpc-watch:service`` is told by its Watch, which
+      counts at once.
+    - ``interval``: seconds from one check of a server to the next, varied by the part ``jitter`` (0 to 1); ``timeout``: the
+      longest a check may take.
     - ``rise``, ``fall``: checks in a row that must succeed before a server that was out is back, and fail before it is out.
     - ``concurrency``: checks that may run at the same time, over all servers.
     - ``fail_open``: none is out where all fail, since a wrong check must not stop a service.

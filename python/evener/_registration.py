@@ -36,11 +36,12 @@ class Service:
 
 
 class Registration:
-    """A server's record in a registry, kept there until this is closed or the process ends; ``evener.register`` makes it. Thread-safe.
+    """A server's record in a registry, kept there until this is closed or the process ends; ``evener.register`` makes it.
+    Thread-safe.
 
-    It is written, kept alive, read back now and then, and written again whenever it is gone, however long the registry was away. As a
-    context manager, also an asynchronous one, it ends in the right order: marked as leaving, `drain` seconds, taken away. Made before a
-    fork, it raises ``RuntimeError`` in the child: the server is the parent's.
+    It is written, kept alive, read back now and then, and written again whenever it is gone, however long the registry was
+    away. As a context manager, also an asynchronous one, it ends in the right order: marked as leaving, `drain` seconds, taken
+    away. Made before a fork, it raises ``RuntimeError`` in the child: the server is the parent's.
 
     >>> import evener
     >>> with evener.register("etcd://127.0.0.1:1/services", name="user", port=50051, deadline=0) as registration:
@@ -57,8 +58,8 @@ class Registration:
 
     @property
     def state(self) -> Literal["registering", "registered", "lost", "draining", "closed"]:
-        """``registering``: not in the registry yet. ``registered``. ``lost``: it was, and as far as is known it is not now; it will be
-        again. ``draining``: marked as leaving. ``closed``."""
+        """``registering``: not in the registry yet. ``registered``. ``lost``: it was, and as far as is known it is not now; it
+        will be again. ``draining``: marked as leaving. ``closed``."""
         return self._native.state
 
     @property
@@ -67,8 +68,8 @@ class Registration:
         return self._native.warnings
 
     def status(self) -> dict[str, Any]:
-        """Where it stands and what was counted: ``state``, ``since_seconds``, ``cause``, ``target``, ``id``, ``address``, ``last_error``, and
-        ``publications_total``, ``beats_total``, ``repairs_total``, ``errors_total``. Holds no secret.
+        """Where it stands and what was counted: ``state``, ``since_seconds``, ``cause``, ``target``, ``id``, ``address``,
+        ``last_error``, and ``publications_total``, ``beats_total``, ``repairs_total``, ``errors_total``. Holds no secret.
 
         >>> import evener
         >>> with evener.register("etcd://127.0.0.1:1/services", name="user", port=50051, deadline=0) as registration:
@@ -118,9 +119,9 @@ class Registration:
         self._native.drain()
 
     def close(self, *, drain: float | None = None, deadline: float | None = None) -> bool:
-        """Ends it in the right order and waits for that: marked as leaving, `drain` seconds from the first such mark, taken away, which may
-        take `deadline` seconds; None is what `evener.register` was told. False where the registry could not be asked: it forgets the server
-        after its time to live. Closing twice does no harm.
+        """Ends it in the right order and waits for that: marked as leaving, `drain` seconds from the first such mark, taken
+        away, which may take `deadline` seconds; None is what `evener.register` was told. False where the registry could not be
+        asked: it forgets the server after its time to live. Closing twice does no harm.
 
         >>> import evener
         >>> registration = evener.register("etcd://127.0.0.1:1/services", name="user", port=50051)
@@ -195,23 +196,26 @@ def register(
     drain: float = 0.0,
     deadline: float = 5.0,
 ) -> Registration:
-    """Registers a server, in the background, from now until the registration is closed or the process ends: at ``etcd:///services``, or at a
-    Consul agent (``consul:///`` for the one on this machine, ``consul://HOST:8500``). Several servers of a process may be registered.
+    """Registers a server, in the background, from now until the registration is closed or the process ends: at
+    ``etcd:///services``, or at a Consul agent (``consul:///`` for the one on this machine, ``consul://HOST:8500``). Several
+    servers of a process may be registered.
 
     - ``name``, ``port``: the service, and the port that clients dial.
-    - ``host``: the host name or IP address that clients dial; None: what ``EVENER_ADVERTISE_ADDRESS`` says, or else this machine's address on
-      the way to the registry.
+    - ``host``: the host name or IP address that clients dial; None: what ``EVENER_ADVERTISE_ADDRESS`` says, or else this
+      machine's address on the way to the registry.
     - ``id``: what tells this instance from the others; None makes one of name, host and port, the same after a restart.
-    - ``weight``, ``priority``, ``zone``, ``region``, ``metadata``: what clients are told. ``tags``, ``checks``: Consul's, a check as in
-      ``{"http": "http://localhost:8080/health", "interval": "10s"}``.
+    - ``weight``, ``priority``, ``zone``, ``region``, ``metadata``: what clients are told. ``tags``, ``checks``: Consul's, a
+      check as in ``{"http": "http://localhost:8080/health", "interval": "10s"}``.
     - ``ttl``: after how many seconds without a sign of life the registry drops the server; at least 1.
-    - ``definition``: a Consul service definition instead, as JSON or what JSON holds, taken unchanged; `port`, `host` and `id` go before it.
+    - ``definition``: a Consul service definition instead, as JSON or what JSON holds, taken unchanged; `port`, `host` and `id`
+      go before it.
     - ``wait_for_listening``: nothing is registered before a connection to the address that is registered succeeds.
     - ``verify_interval``: seconds between two looks at what the registry holds, to repair what is wrong.
     - ``credentials``: what the registry is asked with; None: what the environment says.
     - ``drain``, ``deadline``: how the registration ends when it is closed; see `Registration.close`.
 
-    ``ConfigError`` names what makes no sense. A registry that cannot be reached is none: it is tried for ever, see `Registration.status`.
+    ``ConfigError`` names what makes no sense. A registry that cannot be reached is none: it is tried for ever, see
+    `Registration.status`.
 
     >>> import evener
     >>> with evener.register("consul://127.0.0.1:1", name="user-service", port=8080, weight=3, deadline=0) as registration:

@@ -19,8 +19,8 @@ from evener._native import ConfigError
 class KnownEndpoint:
     """One server, as its registry describes it. Immutable.
 
-    ``addresses`` are all of the same process (``10.0.0.1:8080``, ``[::1]:8080``, ``unix:/path``), in the order in which to try them.
-    ``priority`` 0 is used first. A ``draining`` server is about to leave; an ``unhealthy`` one gets no calls.
+    ``addresses`` are all of the same process (``10.0.0.1:8080``, ``[::1]:8080``, ``unix:/path``), in the order in which to try
+    them. ``priority`` 0 is used first. A ``draining`` server is about to leave; an ``unhealthy`` one gets no calls.
 
     >>> import evener
     >>> with evener.watch("static:///10.0.0.1:8080;weight=3;zone=a") as watch:
@@ -42,9 +42,9 @@ class KnownEndpoint:
 class Snapshot:
     """What was known of a target at one instant. Immutable.
 
-    ``epoch`` counts the snapshots from 1. ``state`` is ``known``; ``known_empty`` where the registry said that there is no server; or
-    ``unknown`` where nobody can say any more. ``revision`` is how the registry counts its changes, where it does; ``service_config`` is what
-    came with the endpoints, as it came.
+    ``epoch`` counts the snapshots from 1. ``state`` is ``known``; ``known_empty`` where the registry said that there is no
+    server; or ``unknown`` where nobody can say any more. ``revision`` is how the registry counts its changes, where it does;
+    ``service_config`` is what came with the endpoints, as it came.
 
     >>> import evener
     >>> with evener.watch("static:///10.0.0.1:8080,10.0.0.2:8080") as watch:
@@ -63,8 +63,8 @@ class Snapshot:
 class Watch:
     """A target that is followed in the background until it is closed; ``evener.watch`` makes it. Thread-safe.
 
-    Iterating yields a snapshot at the start and at every change, and ends when the watch is closed; ``async for`` does the same without
-    blocking the event loop. Made before a fork, it raises ``RuntimeError`` in the child.
+    Iterating yields a snapshot at the start and at every change, and ends when the watch is closed; ``async for`` does the same
+    without blocking the event loop. Made before a fork, it raises ``RuntimeError`` in the child.
 
     >>> import evener
     >>> with evener.watch("static:///10.0.0.1:8080") as watch:
@@ -88,7 +88,8 @@ class Watch:
         return _snapshot(self._native.latest())
 
     def wait(self, timeout: float | None = None, *, after: int = 0) -> Snapshot | None:
-        """The first snapshot after the one of this epoch, waiting for it; None after `timeout` seconds, or once the watch is closed.
+        """The first snapshot after the one of this epoch, waiting for it; None after `timeout` seconds, or once the watch is
+        closed.
 
         >>> import evener
         >>> with evener.watch("static:///10.0.0.1:8080") as watch:
@@ -109,9 +110,9 @@ class Watch:
         return await _polling.until(lambda: self._next(after), timeout)
 
     def status(self) -> dict[str, Any]:
-        """How the watch is doing: ``state``, ``freshness``, ``age_seconds`` since the registry last said that this is how it is, ``cause`` and
-        ``reason`` where it is not fresh, ``revision``, ``last_error``, ``endpoints`` by condition and how many of them are ``held``, counters
-        (``..._total``), ``snapshot_error``. Empty once the watch is closed.
+        """How the watch is doing: ``state``, ``freshness``, ``age_seconds`` since the registry last said that this is how it
+        is, ``cause`` and ``reason`` where it is not fresh, ``revision``, ``last_error``, ``endpoints`` by condition and how
+        many of them are ``held``, counters (``..._total``), ``snapshot_error``. Empty once the watch is closed.
 
         >>> import evener
         >>> with evener.watch("static:///10.0.0.1:8080") as watch:
@@ -167,10 +168,12 @@ class Watch:
 
 
 def watch(target: str, *, discovery: Discovery | None = None, credentials: Credentials | None = None) -> Watch:
-    """Follows a target in the background from now on. Equal watches, and channels of the same target and options, ask its registry once.
+    """Follows a target in the background from now on. Equal watches, and channels of the same target and options, ask its
+    registry once.
 
-    `discovery` says what is held back and for how long; `credentials` is short for its field of that name. ``ConfigError`` where the target
-    or an option makes no sense; a registry that cannot be reached is none: it is tried for ever, see `Watch.status`.
+    `discovery` says what is held back and for how long; `credentials` is short for its field of that name. ``ConfigError``
+    where the target or an option makes no sense; a registry that cannot be reached is none: it is tried for ever, see
+    `Watch.status`.
 
     >>> import evener
     >>> with evener.watch("static:///10.0.0.1:8080", discovery=evener.Discovery(debounce=0)) as watch:

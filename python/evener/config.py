@@ -65,9 +65,9 @@ class ConfigMap(Mapping[str, bytes]):
 class ConfigWatch:
     """A configuration that is followed in the background until it is closed; ``evener.config.watch`` makes it. Thread-safe.
 
-    Iterating yields a map at the start and at every change, and ends when the watch is closed; ``async for`` does the same without blocking
-    the event loop. While the registry cannot be asked the last map stays, and `status` says how old it is. Made before a fork, it raises
-    ``RuntimeError`` in the child.
+    Iterating yields a map at the start and at every change, and ends when the watch is closed; ``async for`` does the same
+    without blocking the event loop. While the registry cannot be asked the last map stays, and `status` says how old it is.
+    Made before a fork, it raises ``RuntimeError`` in the child.
 
     >>> import evener.config
     >>> watch = evener.config.watch("consul://127.0.0.1:1/config/user-service/")
@@ -90,8 +90,8 @@ class ConfigWatch:
         return _config(self._native.latest())
 
     def wait(self, timeout: float | None = None, *, after: int = 0) -> ConfigMap | None:
-        """The first map after the one of this epoch, waiting for it; None after `timeout` seconds, or when there will be none: the watch is
-        closed, or its target is refused (`status` says why).
+        """The first map after the one of this epoch, waiting for it; None after `timeout` seconds, or when there will be none:
+        the watch is closed, or its target is refused (`status` says why).
 
         >>> import evener.config
         >>> with evener.config.watch("etcd://127.0.0.1:1/config/") as watch:
@@ -111,8 +111,8 @@ class ConfigWatch:
         return await _polling.until(lambda: self._next(after), timeout)
 
     def status(self) -> dict[str, Any]:
-        """How the watch is doing: ``epoch``, ``age_seconds`` since the registry last said that this is the configuration, ``revision``,
-        ``last_error``, ``errors_total``. Empty once the watch is closed.
+        """How the watch is doing: ``epoch``, ``age_seconds`` since the registry last said that this is the configuration,
+        ``revision``, ``last_error``, ``errors_total``. Empty once the watch is closed.
 
         >>> import evener.config
         >>> with evener.config.watch("etcd://127.0.0.1:1/config/") as watch:
@@ -168,10 +168,11 @@ class ConfigWatch:
 
 
 def watch(target: str, *, credentials: Credentials | None = None) -> ConfigWatch:
-    """Follows a configuration in the background from now on: ``consul:///config/user-service/`` or ``etcd:///config/user-service/`` is every key
-    below that prefix, the same without the last slash is that one key.
+    """Follows a configuration in the background from now on: ``consul:///config/user-service/`` or
+    ``etcd:///config/user-service/`` is every key below that prefix, the same without the last slash is that one key.
 
-    ``ConfigError`` where the target or the credentials make no sense. A registry that cannot be reached is none: it is tried for ever.
+    ``ConfigError`` where the target or the credentials make no sense. A registry that cannot be reached is none: it is tried
+    for ever.
 
     >>> import evener.config
     >>> evener.config.watch("dns:///config/")

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -118,17 +119,18 @@ def test_the_order_of_leaving(consul: Consul) -> None:
     discovery = evener.Discovery(debounce=0, removal_epoch=0, empty_hold=0)
     registration = evener.register(target, name="user", port=50051, host="127.0.0.1", drain=1.5)
     assert registration.wait(timeout=20)
-    seen = []
+    seen: list[Any] = []
     with evener.watch(f"{target}/user", discovery=discovery) as watch:
         first = watch.wait(timeout=20)
         assert first is not None and [each.condition for each in first.endpoints] == ["ready"]
-        with registration:
-            pass
+        leaving = threading.Thread(target=registration.close)
+        leaving.start()
         for snapshot in watch:
             seen.append([endpoint.condition for endpoint in snapshot.endpoints] or snapshot.state)
             if not snapshot.endpoints:
                 break
-    assert seen[-1] == "known_empty"
+        leaving.join(20)
+    assert seen[-1] == "known_empty" and consul.services() == {}
     assert ["draining"] in seen or ["unhealthy"] in seen, seen
 
 

@@ -1,7 +1,7 @@
 """The ``evener`` command: what is behind a target, live if wished; a server's registration; what to know before production.
 
-It needs no grpcio. Every subcommand has ``--json``. Exit status: 0, all is well; 1, nothing is there, it cannot be reached, or problems
-were found; 2, it was called wrongly.
+It needs no grpcio. Every subcommand has ``--json``. Exit status: 0, all is well; 1, nothing is there, it cannot be reached, or
+problems were found; 2, it was called wrongly.
 
 >>> from evener.command import main
 >>> main(["resolve", "static:///10.0.0.1:8080;weight=3,10.0.0.2:8080"])
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from evener import ConfigError, __version__
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="evener",
-        description="The load-balancing brain of a gRPC client: what is behind a target, who registers there, what to know before production.",
+        description="What is behind a target, who registers there, and what to know before production.",
         epilog=_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     for module in (_resolve, _watch, _register, _lint):
         command = module.add(commands)
         command.epilog = f"{command.epilog}\n\n{_STATUS}" if command.epilog else _STATUS
+        command.description = textwrap.fill(command.description or "", 79)
         command.formatter_class = argparse.RawDescriptionHelpFormatter
         command.set_defaults(run=module.run)
     return parser

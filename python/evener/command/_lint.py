@@ -13,8 +13,9 @@ import evener
 from evener.command import _options, _output
 from evener.command._options import UsageError
 
-_EXPLANATION = """A file is JSON: a service config, a Consul service definition ("service", "services"), or a channel ("target", "service_config",
-"channel_args" with gRPC's names). Nothing is looked up or asked.
+_EXPLANATION = """A file is JSON: a service config, a Consul service definition ("service",
+"services"), or a channel ("target", "service_config", "channel_args" with
+gRPC's names). Nothing is looked up or asked.
 
 findings:
   error    it is refused, or silently has no effect
@@ -27,7 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argpar
     parser = commands.add_parser(
         "lint",
         help="what to know of a target or a configuration before production",
-        description="Prints what is wrong with a target or a file, or likely meant otherwise, and the corrected text. Fails on errors.",
+        description="Prints what is wrong with a target or a file, or likely meant otherwise, and what to write.",
         epilog=_EXPLANATION,
     )
     parser.add_argument("subject", metavar="FILE|TARGET", help="a file, a target, or - for the standard input")

@@ -11,11 +11,11 @@ from evener import Credentials, Discovery, Probe
 _PROBE_SECONDS = 2.0
 
 TARGETS = """targets:
-  HOST:PORT, dns:///HOST:PORT    DNS; dns://SERVER/HOST:PORT asks that server
-  etcd:///NAME                   etcd; etcd://HOST:PORT,HOST:PORT/NAME names its members
-  consul:///NAME                 the Consul agent on this machine; consul://HOST:PORT/NAME another one
-  kubernetes:///SERVICE:PORT     EndpointSlices, in the cluster or by kubeconfig
-  static:///ADDRESS,ADDRESS      these addresses"""
+  HOST:PORT, dns:///HOST:PORT   DNS; dns://SERVER/HOST:PORT asks that server
+  etcd:///NAME                  etcd; etcd://HOST:PORT,HOST:PORT/NAME its members
+  consul:///NAME                this machine's Consul agent, or consul://HOST:PORT/NAME
+  kubernetes:///SERVICE:PORT    EndpointSlices, in the cluster or by kubeconfig
+  static:///ADDRESS,ADDRESS     these addresses"""
 
 
 class UsageError(Exception):
@@ -29,7 +29,7 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
 def add_credentials(parser: argparse.ArgumentParser) -> None:
     """What a registry is asked with. Secrets only by files: arguments are visible to everybody on the machine."""
     group = parser.add_argument_group("credentials", "without them, registries are asked with what their environment variables say")
-    group.add_argument("--token-file", metavar="FILE", help="a file with a token (Consul's ACL token, a bearer token for Kubernetes)")
+    group.add_argument("--token-file", metavar="FILE", help="a token (Consul's ACL token, a bearer token for Kubernetes)")
     group.add_argument("--user", metavar="NAME", help="a user's name; needs --password-file")
     group.add_argument("--password-file", metavar="FILE", help="a file with the user's password")
     group.add_argument("--tls", action="store_true", help="use TLS and trust the system's certificates")
@@ -42,14 +42,20 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
 def add_dns(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("DNS")
     group.add_argument(
-        "--dns-server", metavar="ADDRESS", action="append", default=[], help="ask this server (10.0.0.2, 10.0.0.2:5353); may be repeated"
+        "--dns-server",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="ask this server (10.0.0.2, 10.0.0.2:5353); may be repeated",
     )
     group.add_argument("--system-dns", action="store_true", help="ask the system's resolver (getaddrinfo), hosts file and all")
 
 
 def add_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--probe", metavar="KIND", help="probe the servers: tcp, http:/path, http::PORT/path, grpc[:service] or grpc-watch[:service]"
+        "--probe",
+        metavar="KIND",
+        help="probe the servers: tcp, http:/path, http::PORT/path, grpc[:service] or grpc-watch[:service]",
     )
 
 

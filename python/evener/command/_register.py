@@ -17,34 +17,39 @@ from evener.command import _options, _output
 from evener.command._options import UsageError
 
 _STEP_SECONDS = 0.1
+_HINT = "Is the registry running, is its address right, and may this client write there? Without --timeout it goes on trying."
 
 _EXPLANATION = """registries:
-  etcd:///services           etcd; etcd://HOST:PORT,HOST:PORT/services names its members
-  consul:///                 the Consul agent on this machine; consul://HOST:PORT another one
+  etcd:///services    etcd; etcd://HOST:PORT,HOST:PORT/services its members
+  consul:///          this machine's Consul agent, or consul://HOST:PORT
 
-It stays until SIGINT (Ctrl-C) or SIGTERM; then the server is marked as leaving, --drain seconds go by, and it is taken away. A second
-signal does not wait. While the registry is away it goes on trying; a registry that has lost the server is told again."""
+It stays until SIGINT (Ctrl-C) or SIGTERM; then the server is marked as
+leaving, --drain seconds go by, and it is taken away. A second signal does not
+wait. While the registry is away it goes on trying; a registry that has lost
+the server is told again."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "register",
         help="keep a server in a registry until Ctrl-C",
-        description="Registers a server and keeps it registered. What the server does is not looked at, but by the checks that are given.",
+        description="Registers a server and keeps it registered. Only the checks that are given look at whether it works.",
         epilog=_EXPLANATION,
     )
     parser.add_argument("registry", metavar="REGISTRY")
     parser.add_argument("--file", metavar="FILE", help="a Consul service definition, JSON; - for the standard input")
     _add_service(parser.add_argument_group("the server"))
-    parser.add_argument("--wait-for-listening", action="store_true", help="not before a connection to the server's address succeeds")
-    parser.add_argument("--timeout", metavar="SECONDS", type=_options.seconds, help="fail unless it is registered by then (default: never)")
-    parser.add_argument("--drain", metavar="SECONDS", type=_options.seconds, default=0.0, help="how long it is marked as leaving (default: 0)")
-    parser.add_argument(
-        "--deadline", metavar="SECONDS", type=_options.seconds, default=5.0, help="how long taking it away may take (default: 5)"
-    )
+    parser.add_argument("--wait-for-listening", action="store_true", help="not before a connection to its address succeeds")
+    _add_seconds(parser, "--timeout", None, "fail unless it is registered by then (default: never)")
+    _add_seconds(parser, "--drain", 0.0, "how long it is marked as leaving (default: 0)")
+    _add_seconds(parser, "--deadline", 5.0, "how long taking it away may take (default: 5)")
     _options.add_json(parser, "one object for each change of its state")
     _options.add_credentials(parser)
     return parser
+
+
+def _add_seconds(parser: argparse.ArgumentParser, name: str, default: float | None, text: str) -> None:
+    parser.add_argument(name, metavar="SECONDS", type=_options.seconds, default=default, help=text)
 
 
 def _add_service(group: argparse._ArgumentGroup) -> None:
@@ -57,9 +62,11 @@ def _add_service(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--zone", help="the zone it runs in")
     group.add_argument("--region", help="the region that zone is in")
     group.add_argument("--tag", action="append", default=[], help="a tag (Consul); may be repeated")
-    group.add_argument("--metadata", metavar="KEY=VALUE", action="append", default=[], help="what else clients may want to know; may be repeated")
-    group.add_argument("--check", metavar="JSON", action="append", default=[], help="""a check as Consul writes it: '{"tcp": "localhost:8080"}'""")
-    group.add_argument("--ttl", metavar="SECONDS", type=float, default=30.0, help="after how long without a sign of life it goes (default: 30)")
+    group.add_argument("--metadata", metavar="KEY=VALUE", action="append", default=[], help="for clients; may be repeated")
+    check = """a check as Consul writes it: '{"tcp": "localhost:8080"}'; may be repeated"""
+    group.add_argument("--check", metavar="JSON", action="append", default=[], help=check)
+    ttl = "after how long without a sign of life it goes (default: 30)"
+    group.add_argument("--ttl", metavar="SECONDS", type=float, default=30.0, help=ttl)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -103,7 +110,7 @@ def _stay(registrations: list[Registration], shown: View, timeout: float | None)
     late = next(each.status() for each in registrations if each.state != "registered")
     why = late["last_error"] or "no answer"
     print(f"evener: not registered within {timeout:g} s: {_output.clean(why)}", file=sys.stderr)
-    print("Is the registry running, is its address right, and may this client write there? Without --timeout it goes on trying.", file=sys.stderr)
+    print(_HINT, file=sys.stderr)
     return False
 
 

@@ -30,7 +30,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argpar
     )
     parser.add_argument("target", metavar="TARGET")
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=_options.seconds, default=5.0, help="how long to wait for the first answer (default: 5)"
+        "--timeout",
+        metavar="SECONDS",
+        type=_options.seconds,
+        default=5.0,
+        help="how long to wait for the first answer (default: 5)",
     )
     _options.add_json(parser, "the answer")
     _options.add_credentials(parser)

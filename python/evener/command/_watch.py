@@ -24,8 +24,9 @@ _REDRAW_SECONDS = 1.0
 _GONE_SECONDS = 10.0
 _SHOWN_FIELDS = ("weight", "priority", "zone", "region", "condition", "metadata")
 
-_EXPLANATION = """Registries err and networks break, so changes are shown as a channel takes them over: new endpoints at once, removals after 10 to
-20 seconds, emptiness after 30; --immediate shows them as the registry says them."""
+_EXPLANATION = """Registries err and networks break, so changes are shown as a channel takes them
+over: new endpoints at once, removals after 10 to 20 seconds, emptiness after
+30; --immediate shows them as the registry says them."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -36,7 +37,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argpar
         epilog=f"{_EXPLANATION}\n\n{_options.TARGETS}",
     )
     parser.add_argument("target", metavar="TARGET")
-    parser.add_argument("--count", metavar="N", type=_options.positive, help="end after N snapshots, of which the first answer is one")
+    parser.add_argument("--count", metavar="N", type=_options.positive, help="end after N snapshots; the first answer is one")
     parser.add_argument("--for", metavar="SECONDS", type=_options.seconds, dest="seconds", help="end after so long")
     parser.add_argument("--immediate", action="store_true", help="hold nothing back")
     _options.add_probe(parser)
@@ -197,7 +198,8 @@ class Lines(_Notes):
         for each in change.removed():
             self._say("-", "|".join(each.addresses))
         if not change.after.endpoints:
-            self._say("!", "there is no server" if change.after.state == "known_empty" else "nobody can say which servers there are")
+            known = change.after.state == "known_empty"
+            self._say("!", "there is no server" if known else "nobody can say which servers there are")
 
     def note(self, trouble: str | None, status: dict[str, Any]) -> None:
         self._say("!", "the registry answers again" if trouble is None else f"the registry cannot be asked: {trouble}")
