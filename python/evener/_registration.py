@@ -231,7 +231,8 @@ def register(
         priority=priority,
         zone=zone,
         region=region,
-        tags=list(tags),
+        # A single text would become its letters; as it is, it is refused.
+        tags=tags if isinstance(tags, str) else list(tags),
         metadata=dict(metadata or {}),
         checks=json.dumps(list(checks)) if checks else None,
         ttl=ttl,

@@ -208,6 +208,11 @@ def test_what_makes_no_sense_is_refused(given: dict[str, Any], why: str) -> None
         evener.register("consul:///", **given)
 
 
+def test_tags_are_a_list() -> None:
+    with pytest.raises(TypeError, match="tags"):
+        evener.register("consul:///", name="user", port=5, tags="blue")
+
+
 def test_a_target_without_registration_is_refused() -> None:
     with pytest.raises(evener.ConfigError, match="etcd:///PREFIX or consul://AGENT"):
         evener.register("dns:///user", name="user", port=5)
