@@ -161,15 +161,16 @@ impl Channel {
         Ok(py.detach(|| channel.state(try_to_connect)) as u32)
     }
 
-    /// Waits until the state is another than `last`; False after `timeout` seconds. Signals are heeded.
-    #[pyo3(signature = (last, timeout=None))]
-    fn wait_for_state_change(&self, py: Python<'_>, last: u32, timeout: Option<f64>) -> PyResult<bool> {
+    /// Connects, and waits until a call would find an endpoint: None, or what is missing after `timeout` seconds, or once the
+    /// channel is closed. Signals are heeded.
+    #[pyo3(signature = (timeout=None))]
+    fn wait_until_ready(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<String>> {
         let channel = self.engine()?;
-        let last = Connectivity::from_number(last).ok_or_else(|| PyValueError::new_err("unknown state"))?;
-        let changed = waiting::wait(py, timeout, |left| {
-            channel.wait_for_state_change(last, Some(Instant::now() + left)).then_some(())
-        });
-        Ok(changed?.is_some())
+        let waited = waiting::wait(py, timeout, |left| {
+            let missing = channel.wait_until_ready(Some(Instant::now() + left)).err();
+            (missing.is_none() || channel.state(false) == Connectivity::Shutdown).then_some(missing)
+        })?;
+        Ok(waited.unwrap_or_else(|| py.detach(|| channel.wait_until_ready(Some(Instant::now())).err())))
     }
 
     /// The name that servers are asked for, and their certificates checked against.

@@ -15,6 +15,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import grpc
 import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_tools import protoc
 from registries import Bind, Consul, Etcd, started
 
@@ -43,7 +44,9 @@ def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
 class Server:
     """A real gRPC server that answers with its name and obeys what a request asks for."""
 
-    def __init__(self, name: str, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> None:
+    def __init__(
+        self, name: str, port: int = 0, credentials: grpc.ServerCredentials | None = None, *, has_health: bool = False
+    ) -> None:
         import demo_pb2
         import demo_pb2_grpc
 
@@ -81,6 +84,9 @@ class Server:
         self.metadata: list[dict[str, object]] = []
         self._grpc = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
         demo_pb2_grpc.add_DemoServicer_to_server(Demo(), self._grpc)
+        self.health = health.HealthServicer()
+        if has_health:
+            health_pb2_grpc.add_HealthServicer_to_server(self.health, self._grpc)
         address = f"127.0.0.1:{port}"
         self.port = (
             self._grpc.add_insecure_port(address) if credentials is None else self._grpc.add_secure_port(address, credentials)
@@ -95,6 +101,11 @@ class Server:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def serves(self, service: str, is_serving: bool = True) -> None:
+        """What it says of a service's health from now on."""
+        status = health_pb2.HealthCheckResponse.SERVING if is_serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        self.health.set(service, status)
+
     def stop(self) -> None:
         self._grpc.stop(None).wait()
 
@@ -108,8 +119,10 @@ def start_server() -> Iterator[Callable[..., Server]]:
     """Starts servers, and stops them after the test."""
     servers: list[Server] = []
 
-    def start(name: str = "s0", port: int = 0, credentials: grpc.ServerCredentials | None = None) -> Server:
-        servers.append(Server(name, port, credentials))
+    def start(
+        name: str = "s0", port: int = 0, credentials: grpc.ServerCredentials | None = None, *, has_health: bool = False
+    ) -> Server:
+        servers.append(Server(name, port, credentials, has_health=has_health))
         return servers[-1]
 
     yield start

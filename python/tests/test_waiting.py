@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import socket
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import evener
 import evener.grpc
+import evener.grpc.aio
 import grpc
 import pytest
 from conftest import Server, eventually, target_of
@@ -203,3 +206,61 @@ def test_a_call_that_waits_for_ever_does_not_stop_the_clock_of_others(silent: st
             short = stub.Unary.future(pb.Request(), timeout=0.05)
             assert short.exception(timeout=10).code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert not any(each.done() for each in for_ever)
+
+
+def test_a_start_waits_for_a_server(start_server: Callable[..., Server], dead_address: str) -> None:
+    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+    with evener.grpc.insecure_channel(f"static:///{dead_address}", options) as channel:
+        with pytest.raises(evener.grpc.NotReady, match="refused") as caught:
+            channel.wait_until_ready(timeout=2)
+        assert dead_address in str(caught.value)
+        start_server("late", int(dead_address.rpartition(":")[2]))
+        channel.wait_until_ready(timeout=20)
+        assert pb_grpc.DemoStub(channel).Unary(pb.Request(text="x")).text == "x"
+
+
+def test_a_start_says_what_the_resolver_says() -> None:
+    evener.register_scheme("closed", lambda target, sink: sink.fail("the office is closed"))
+    with evener.grpc.insecure_channel("closed:///users") as channel:
+        with pytest.raises(TimeoutError, match="the office is closed"):
+            channel.wait_until_ready(timeout=2)
+    evener.register_scheme("nobody", lambda target, sink: sink.push([]))
+    with evener.grpc.insecure_channel("nobody:///users") as channel:
+        with pytest.raises(evener.grpc.NotReady, match="is empty"):
+            channel.wait_until_ready(timeout=2)
+
+
+def test_a_start_is_over_when_the_channel_is_closed(silent: str) -> None:
+    channel = evener.grpc.insecure_channel(f"static:///{silent}")
+    with pytest.raises(evener.grpc.NotReady, match="no answer yet"):
+        channel.wait_until_ready(timeout=0.05)
+    closer = threading.Timer(0.05, channel.close)
+    closer.start()
+    with pytest.raises(evener.grpc.NotReady, match="closed"):
+        channel.wait_until_ready(timeout=None)
+    closer.join()
+
+
+def test_a_start_with_asyncio(start_server: Callable[..., Server], dead_address: str, silent: str) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(f"static:///{dead_address}") as channel:
+            with pytest.raises(evener.grpc.NotReady, match="refused"):
+                await channel.wait_until_ready(timeout=2)
+        async with evener.grpc.aio.insecure_channel(f"static:///{silent}") as channel:
+            with pytest.raises(evener.grpc.NotReady, match="no answer yet"):
+                await channel.wait_until_ready(timeout=0.05)
+            channel.update_endpoints([start_server().address])
+            await channel.wait_until_ready(timeout=20)
+            assert (await pb_grpc.DemoStub(channel).Unary(pb.Request(text="x"))).text == "x"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("time_ms", "is_found"), [(10_000, True), (299_999, True), (300_000, False)])
+def test_keepalive_that_servers_refuse_is_warned_about(time_ms: int, is_found: bool, caplog: pytest.LogCaptureFixture) -> None:
+    options = [("grpc.keepalive_time_ms", time_ms), ("grpc.keepalive_permit_without_calls", 1)]
+    evener.grpc.insecure_channel("static:///127.0.0.1:1", options).close()
+    assert ("too_many_pings" in caplog.text) is is_found
+    caplog.clear()
+    evener.grpc.aio.insecure_channel("static:///127.0.0.1:1", options)
+    assert ("too_many_pings" in caplog.text) is is_found

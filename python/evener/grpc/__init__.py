@@ -11,5 +11,6 @@ One line of an application changes:
 
 from evener._endpoint import Endpoint
 from evener.grpc._channel import Channel, insecure_channel, secure_channel
+from evener.grpc._not_ready import NotReady
 
-__all__ = ["Channel", "Endpoint", "insecure_channel", "secure_channel"]
+__all__ = ["Channel", "Endpoint", "NotReady", "insecure_channel", "secure_channel"]

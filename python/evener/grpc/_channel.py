@@ -13,6 +13,7 @@ from evener import _native, _schemes
 from evener._discovery import Discovery
 from evener._endpoint import EndpointLike
 from evener.grpc import _calls, _driver, _states
+from evener.grpc._not_ready import NotReady
 from evener.grpc._options import ChannelSettings, Option
 from evener.grpc._transport import ChannelFactory, Kind, Transport
 from evener.grpc._watchers import StateCallback, Watchers
@@ -107,6 +108,18 @@ class Channel(grpc.Channel):
     def unsubscribe(self, callback: StateCallback) -> None:
         """Ends one `subscribe` of this callback. See `grpc.Channel.unsubscribe`."""
         self._watchers.remove(callback)
+
+    def wait_until_ready(self, timeout: float | None = 5.0) -> None:
+        """Connects, and returns when calls can be made; raises `NotReady` with the reason if that takes longer than so many seconds (None: as
+        long as it takes). Failures on the way are not the end: whatever can still come about is waited for.
+
+        >>> import evener.grpc
+        >>> with evener.grpc.insecure_channel(f"static:///{server}") as channel:
+        ...     channel.wait_until_ready(timeout=5)
+        """
+        missing = self._transport.native.wait_until_ready(timeout)
+        if missing is not None:
+            raise NotReady(missing)
 
     def close(self) -> None:
         """Cancels waiting calls now and running ones within half a second; later calls raise ValueError.

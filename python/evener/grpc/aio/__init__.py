@@ -8,6 +8,7 @@
 's0'
 """
 
+from evener.grpc._not_ready import NotReady
 from evener.grpc.aio._channel import Channel, insecure_channel, secure_channel
 
-__all__ = ["Channel", "insecure_channel", "secure_channel"]
+__all__ = ["Channel", "NotReady", "insecure_channel", "secure_channel"]

@@ -16,6 +16,7 @@ from evener._endpoint import EndpointLike
 from evener.grpc import _states
 from evener.grpc._channel import _engine_options
 from evener.grpc._driver import tokens
+from evener.grpc._not_ready import NotReady
 from evener.grpc._options import ChannelSettings, Option
 from evener.grpc._transport import Kind
 from evener.grpc.aio import _calls
@@ -120,6 +121,22 @@ class Channel(grpc.aio.Channel):
         while (state := self.get_state(try_to_connect=True)) is not _states.READY:
             self._attached()
             await self.wait_for_state_change(state)
+
+    async def wait_until_ready(self, timeout: float | None = 5.0) -> None:
+        """Connects, and returns when calls can be made, as `evener.grpc.Channel.wait_until_ready` does; raises `NotReady` with the reason.
+
+        >>> import asyncio, evener.grpc.aio
+        >>> async def main():
+        ...     async with evener.grpc.aio.insecure_channel(f"static:///{server}") as channel:
+        ...         await channel.wait_until_ready(timeout=5)
+        >>> asyncio.run(main())
+        """
+        try:
+            await asyncio.wait_for(self.channel_ready(), timeout)
+        except TimeoutError:
+            missing = self._attached().native.wait_until_ready(0.0)
+            if missing is not None:
+                raise NotReady(missing) from None
 
     async def close(self, grace: float | None = None) -> None:
         """No new calls from now on (`grpc.aio.UsageError`); running ones have `grace` seconds, then they are cancelled."""

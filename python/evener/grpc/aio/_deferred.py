@@ -18,7 +18,11 @@ from evener.grpc import _bases
 
 
 class EndedCall:
-    """A call that ended before any server saw it. Immutable."""
+    """A call that ended before any server saw it. Immutable.
+
+    Waiting for it lets the loop go round once, as waiting for a real call does: otherwise nothing else would run beside an application
+    that tries again at once.
+    """
 
     def __init__(self, code: grpc.StatusCode, details: str, *, cancelled: bool = False) -> None:
         self._code = code
@@ -33,26 +37,26 @@ class EndedCall:
         )
 
     def __await__(self) -> Generator[Any, None, NoReturn]:
-        self._raise()
         yield
+        self._raise()
 
     def __aiter__(self) -> EndedCall:
         return self
 
     async def __anext__(self) -> NoReturn:
-        self._raise()
+        await self
 
     async def read(self) -> NoReturn:
-        self._raise()
+        await self
 
     async def write(self, request: Any) -> NoReturn:
-        self._raise()
+        await self
 
     async def done_writing(self) -> None:
         return None
 
     async def wait_for_connection(self) -> NoReturn:
-        self._raise()
+        await self
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         callback(self)
