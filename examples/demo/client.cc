@@ -2,9 +2,8 @@
 //
 //     client CALLS_PER_SECOND WORKERS TARGET
 //
-// Standard input replaces the endpoints, a line at a time: `endpoints 127.0.0.1:5001 127.0.0.1:5002;weight=0`. Its end
-// ends the client. Standard output has one JSON object a line, several a second: what happened since the line before,
-// and the channel's own description of itself.
+// The end of standard input ends it. Standard output has one JSON object a line, several a second: what happened since
+// the line before, and the channel's own description of itself.
 
 #include <grpcpp/grpcpp.h>
 
@@ -176,26 +175,9 @@ void Report(const evener::grpc::Channel& channel, Record& record) {
   std::cout << "{" << record.Take() << ",\"channel\":" << channel.Describe() << "}" << std::endl;
 }
 
-std::vector<std::string> Words(const std::string& line) {
-  std::istringstream in(line);
-  std::vector<std::string> words;
-  for (std::string word; in >> word;) {
-    words.push_back(word);
-  }
-  return words;
-}
-
-void FollowInput(evener::grpc::Channel& channel) {
-  for (std::string line; std::getline(std::cin, line);) {
-    std::vector<std::string> words = Words(line);
-    if (words.empty() || words.front() != "endpoints") {
-      continue;
-    }
-    words.erase(words.begin());
-    const grpc::Status status = channel.UpdateEndpoints(words);
-    if (!status.ok()) {
-      std::cerr << status.error_message() << "\n";
-    }
+void WaitForEndOfInput() {
+  std::string line;
+  while (std::getline(std::cin, line)) {
   }
 }
 
@@ -220,7 +202,7 @@ int main(int argc, char** argv) {
       Report(*channel, record);
     }
   });
-  FollowInput(*channel);
+  WaitForEndOfInput();
   stop.Set();
   for (std::thread& thread : threads) {
     thread.join();

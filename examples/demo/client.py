@@ -2,9 +2,9 @@
 
     client.py CALLS_PER_SECOND WORKERS TARGET
 
-Standard input replaces the endpoints, a line at a time: `endpoints 127.0.0.1:5001 127.0.0.1:5002;weight=0`. Its end
-ends the client. Standard output has one JSON object a line, several a second: what happened since the line before, and
-the channel's own description of itself. SIGUSR1 has it write on standard error what each of its threads is at.
+The end of standard input ends it. Standard output has one JSON object a line, several a second: what happened since the
+line before, and the channel's own description of itself. SIGUSR1 has it write on standard error what each of its
+threads is at.
 """
 
 from __future__ import annotations
@@ -98,13 +98,6 @@ def report_until(stop: threading.Event, channel: evener.grpc.Channel, record: Re
         report(channel, record)
 
 
-def follow_input(channel: evener.grpc.Channel) -> None:
-    for line in sys.stdin:
-        command, *endpoints = line.split()
-        if command == "endpoints":
-            channel.update_endpoints(endpoints)
-
-
 def main() -> None:
     faulthandler.register(signal.SIGUSR1)
     rate, workers, target = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -116,7 +109,7 @@ def main() -> None:
         reporter = threading.Thread(target=report_until, args=(stop, channel, record))
         for thread in [*load, reporter]:
             thread.start()
-        follow_input(channel)
+        sys.stdin.read()
         stop.set()
         for thread in [*load, reporter]:
             thread.join()

@@ -1,7 +1,7 @@
 //! The project's commands, each complete on a machine with only Rust, Python 3 and a C++ compiler.
 //!
 //! ```text
-//! cargo xtask demo                     six real gRPC servers, two clients, one live table
+//! cargo xtask demo                     six real gRPC servers in a real etcd, two clients, one live table
 //! cargo xtask test [--only STEP]...    every check of the project, one after the other
 //! cargo xtask test --newest-grpc       the C++ channel against the newest gRPC, in a private root
 //! cargo xtask test --list              the names of the steps

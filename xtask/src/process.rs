@@ -87,9 +87,14 @@ impl Process {
             .map_err(|error| format!("{}: {error}", self.name))
     }
 
+    /// Closes its input, which asks it to end; `end` waits for that.
+    pub fn close_input(&mut self) {
+        drop(self.input.take());
+    }
+
     /// Closes its input and reads on until it has ended; its last lines.
     pub fn end(mut self) -> Result<Vec<String>, String> {
-        drop(self.input.take());
+        self.close_input();
         let deadline = Instant::now() + PATIENCE;
         let mut last = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -6,6 +6,7 @@ use crate::packages::{Package, file, program};
 use crate::step::Step;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
+use evener_test_servers::find;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -29,12 +30,14 @@ struct Module {
     linker_flags: &'static str,
 }
 
+const ETCD: Module = Module {
+    name: "etcd",
+    programs: &[("etcd", "go.etcd.io/etcd/server/v3"), ("etcdctl", "go.etcd.io/etcd/etcdctl/v3")],
+    linker_flags: "-s -w",
+};
+
 const MODULES: [Module; 3] = [
-    Module {
-        name: "etcd",
-        programs: &[("etcd", "go.etcd.io/etcd/server/v3"), ("etcdctl", "go.etcd.io/etcd/etcdctl/v3")],
-        linker_flags: "-s -w",
-    },
+    ETCD,
     Module { name: "consul", programs: &[("consul", "github.com/hashicorp/consul")], linker_flags: "-s -w" },
     Module {
         name: "kubernetes",
@@ -52,6 +55,22 @@ pub fn packages() -> Vec<Package> {
         program("bind9-dnsutils", "nsupdate"),
         program("openssl", "openssl"),
     ]
+}
+
+/// What etcd alone takes: nothing where it is there already or can be built, Debian's otherwise.
+pub fn etcd_packages() -> Vec<Package> {
+    if go_version().is_ok() || ["etcd", "etcdctl"].iter().all(|name| find(name).is_some()) {
+        return Vec::new();
+    }
+    vec![program("etcd-server", "etcd"), program("etcd-client", "etcdctl")]
+}
+
+/// Builds etcd alone, where there is Go and it is not up to date.
+pub fn ensure_etcd(workspace: &Workspace) -> Result<(), String> {
+    match go_version() {
+        Ok(go) if !workspace.has_own_servers() => build(workspace, &ETCD, &go),
+        _ => Ok(()),
+    }
 }
 
 /// `cargo xtask servers`.

@@ -1,8 +1,10 @@
 //! What is known of the show so far: every backend as each client sees it.
 
-use super::report::{EndpointState, Failure, Report};
+use super::outage::Outage;
+use super::report::{EndpointState, Failure, ListState, Report};
 use crate::programs::Language;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Percentiles are those of this many of the latest calls.
 const RECENT: usize = 400;
@@ -24,6 +26,9 @@ pub struct Client {
     pub language: Language,
     pub rows: Vec<Row>,
     pub failures: Vec<Failure>,
+    pub list: ListState,
+    /// None before the registry is killed.
+    pub outage: Option<Outage>,
 }
 
 /// A backend in the eyes of a client.
@@ -53,6 +58,8 @@ pub struct Board {
     pub clients: Vec<Client>,
     /// Wall-clock microseconds of the SIGKILL.
     pub killed_at_us: Option<u64>,
+    /// How long the registry was away.
+    pub away: Option<Duration>,
 }
 
 impl Row {
@@ -104,12 +111,24 @@ impl Client {
     pub fn calls(&self) -> u64 {
         self.rows.iter().map(|row| row.calls).sum()
     }
+
+    /// The addresses in its list.
+    fn listed(&self) -> impl Iterator<Item = String> + '_ {
+        self.rows.iter().filter_map(|row| row.endpoint.as_ref()).map(|endpoint| endpoint.address.clone())
+    }
 }
 
 impl Board {
     pub fn new() -> Self {
-        let client = |language| Client { language, rows: Vec::new(), failures: Vec::new() };
-        Self { backends: Vec::new(), clients: Language::BOTH.map(client).into(), killed_at_us: None }
+        let client = |language| Client {
+            language,
+            rows: Vec::new(),
+            failures: Vec::new(),
+            list: ListState::default(),
+            outage: None,
+        };
+        let clients = Language::BOTH.map(client).into();
+        Self { backends: Vec::new(), clients, killed_at_us: None, away: None }
     }
 
     pub fn add_backend(&mut self, backend: Backend) {
@@ -124,6 +143,10 @@ impl Board {
         let Some(client) = self.clients.get_mut(client) else {
             return Vec::new();
         };
+        if let Some(outage) = &mut client.outage {
+            outage.see(&report);
+        }
+        client.list = report.list;
         for (server, times) in &report.latencies {
             if let Some(number) = self.backends.iter().position(|backend| backend.name == *server) {
                 client.rows[number].add(times);
@@ -144,6 +167,19 @@ impl Board {
             }
         }
         changes.iter().map(|change| change.line(client.language)).collect()
+    }
+
+    /// The registry is gone.
+    pub fn begin_outage(&mut self) {
+        for client in &mut self.clients {
+            client.outage = Some(Outage::begin(client.listed()));
+        }
+    }
+
+    /// It answers again, after so long.
+    pub fn end_outage(&mut self, away: Duration) {
+        self.away = Some(away);
+        self.clients.iter_mut().filter_map(|client| client.outage.as_mut()).for_each(Outage::end);
     }
 
     /// The calls each client has had from each backend: where a settled phase begins.

@@ -9,6 +9,16 @@ pub struct Report {
     pub latencies: Vec<(String, Vec<u64>)>,
     pub failures: Vec<Failure>,
     pub endpoints: Vec<EndpointState>,
+    pub list: ListState,
+}
+
+/// What the channel says of its list as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListState {
+    /// `fresh`, `stale` or `unknown`.
+    pub freshness: String,
+    /// Since its registry was heard.
+    pub age_seconds: f64,
 }
 
 /// A call that failed; times are wall-clock microseconds.
@@ -39,6 +49,7 @@ impl Report {
             latencies: latencies(&value["latencies_us"]),
             failures: items(&value["failures"]).iter().map(failure).collect(),
             endpoints: items(&value["channel"]["endpoints"]).iter().map(endpoint).collect(),
+            list: list(&value["channel"]["resolution"]),
         })
     }
 }
@@ -71,6 +82,13 @@ fn endpoint(value: &Value) -> EndpointState {
     }
 }
 
+fn list(value: &Value) -> ListState {
+    ListState {
+        freshness: text(&value["freshness"]),
+        age_seconds: value["age_seconds"].as_f64().unwrap_or_default(),
+    }
+}
+
 fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
@@ -92,13 +110,15 @@ mod tests {
         let report = Report::parse(
             r#"{"latencies_us":{"py-1":[1200,900]},
                 "failures":[{"code":14,"message":"gone","started_us":5,"ended_us":9}],
-                "channel":{"state":"READY","endpoints":[{"addresses":["127.0.0.1:1"],"state":"READY","weight":1,"in_flight":2}]}}"#,
+                "channel":{"state":"READY","endpoints":[{"addresses":["127.0.0.1:1"],"state":"READY","weight":1,"in_flight":2}],
+                           "resolution":{"freshness":"stale","age_seconds":1.5}}}"#,
         )
         .unwrap();
         assert_eq!(report.latencies, [("py-1".to_string(), vec![1200, 900])]);
         assert_eq!(report.failures[0].code, 14);
         assert_eq!(report.endpoints[0].address, "127.0.0.1:1");
         assert_eq!((report.endpoints[0].in_flight, report.endpoints[0].draining), (2, false));
+        assert_eq!(report.list, ListState { freshness: "stale".to_string(), age_seconds: 1.5 });
     }
 
     #[test]

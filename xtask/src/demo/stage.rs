@@ -5,6 +5,8 @@ use super::report::Report;
 use super::table::Screen;
 use crate::process::Process;
 use crate::programs::{Language, Programs};
+use evener_test_servers::Etcd;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +14,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const FRAME: Duration = Duration::from_millis(100);
 /// Longer than gRPC takes to try a lost server again.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Longer than a client lets pass between two attempts to reach a registry that was away for a few seconds: it waits longer
+/// each time, and never all clients at once.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(30);
+/// The service as which the backends register themselves.
+const SERVICE: &str = "demo";
+/// Where a backend listens that may choose its port.
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// What a client is asked to do, all in all: bounded, so that the servers' speed shows and the machine's does not.
 const WORKERS: u32 = 16;
@@ -26,6 +35,8 @@ fn calls_per_second(language: Language) -> u32 {
 /// Everything that runs.
 pub struct Stage {
     programs: Programs,
+    registry: Arc<Etcd>,
+    registry_killed: Option<Instant>,
     board: Board,
     screen: Screen,
     /// By the backend's number; None once it has ended.
@@ -34,9 +45,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new(programs: Programs) -> Self {
+    pub fn new(programs: Programs, registry: Etcd) -> Self {
         Self {
             programs,
+            registry: Arc::new(registry),
+            registry_killed: None,
             board: Board::new(),
             screen: Screen::new(),
             backends: Vec::new(),
@@ -56,7 +69,7 @@ impl Stage {
     /// Starts servers side by side and waits for each to listen; their numbers.
     pub fn start_backends(&mut self, wanted: &[(&str, Language, u32)]) -> Result<Vec<usize>, String> {
         let started =
-            wanted.iter().map(|&(name, language, delay_ms)| self.backend(name, language, delay_ms, None));
+            wanted.iter().map(|&(name, language, delay_ms)| self.backend(name, language, delay_ms, ANY_PORT));
         let started = started.collect::<Result<Vec<_>, _>>()?;
         let mut numbers = Vec::new();
         for (&(name, language, delay_ms), mut process) in wanted.iter().zip(started) {
@@ -80,22 +93,27 @@ impl Stage {
     pub fn restart_backend(&mut self, number: usize) -> Result<(), String> {
         let Backend { name, language, delay_ms, address } =
             self.board.backends.get(number).cloned().ok_or("no such backend")?;
-        let mut process = self.backend(&name, language, delay_ms, Some(&address))?;
+        let mut process = self.backend(&name, language, delay_ms, &address)?;
         listening(&mut process)?;
         self.backends[number] = Some(process);
         Ok(())
     }
 
-    /// Asks a server to end, and waits for it.
-    pub fn stop_backend(&mut self, number: usize) -> Result<(), String> {
+    /// Asks a server to end: it leaves the registry first.
+    pub fn dismiss_backend(&mut self, number: usize) -> Result<(), String> {
+        let process = self.backends.get_mut(number).and_then(Option::as_mut);
+        process.ok_or("no such backend runs").map(Process::close_input).map_err(str::to_string)
+    }
+
+    /// Waits for a server that was asked to end.
+    pub fn see_off_backend(&mut self, number: usize) -> Result<(), String> {
         let process = self.backends.get_mut(number).and_then(Option::take).ok_or("no such backend runs")?;
         process.end().map(|_| ())
     }
 
-    /// Starts both clients with these endpoints.
-    pub fn start_clients(&mut self, serving: &[usize]) -> Result<(), String> {
-        let entries: Vec<String> = serving.iter().map(|&number| self.entry(number, 1)).collect();
-        let target = format!("static:///{}", entries.join(","));
+    /// Starts both clients on the registry.
+    pub fn start_clients(&mut self) -> Result<(), String> {
+        let target = format!("{}/{SERVICE}", self.registry());
         for language in Language::BOTH {
             let mut command = self.programs.client(language);
             command.arg(calls_per_second(language).to_string()).arg(WORKERS.to_string()).arg(&target);
@@ -104,12 +122,36 @@ impl Stage {
         Ok(())
     }
 
-    /// Replaces the endpoints of both clients; each is a backend's number and its weight.
-    pub fn set_endpoints(&mut self, wanted: &[(usize, u32)]) -> Result<(), String> {
-        let entries: Vec<String> =
-            wanted.iter().map(|&(number, weight)| self.entry(number, weight)).collect();
-        let line = format!("endpoints {}", entries.join(" "));
-        self.clients.iter_mut().try_for_each(|client| client.say(&line))
+    /// SIGKILL to the registry.
+    pub fn kill_registry(&mut self) {
+        self.registry_killed = Some(Instant::now());
+        self.registry.kill();
+        self.board.begin_outage();
+    }
+
+    /// Starts the registry again, with its data; how long it was away.
+    pub fn restart_registry(&mut self) -> Result<Duration, String> {
+        let registry = Arc::clone(&self.registry);
+        let start = thread::spawn(move || registry.restart());
+        while !start.is_finished() {
+            self.frame()?;
+        }
+        start.join().map_err(|_| "the registry does not start again; why stands above")?;
+        let away = self.registry_killed.map(|at| at.elapsed()).unwrap_or_default();
+        self.board.end_outage(away);
+        Ok(away)
+    }
+
+    /// Lets it run until every client hears the registry.
+    pub fn until_fresh(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + REGISTRY_PATIENCE;
+        while !self.board.clients.iter().all(|client| client.list.freshness == "fresh") {
+            if Instant::now() > deadline {
+                return Err("the registry is back, and not every client has found it".to_string());
+            }
+            self.frame()?;
+        }
+        Ok(())
     }
 
     /// Lets it run for a while.
@@ -162,9 +204,14 @@ impl Stage {
             }
         }
         self.screen.snapshot(&self.board);
-        for process in self.backends.into_iter().flatten() {
+        let mut backends: Vec<Process> = std::mem::take(&mut self.backends).into_iter().flatten().collect();
+        // All at once: each takes a moment to leave.
+        backends.iter_mut().for_each(Process::close_input);
+        for process in backends {
             process.end()?;
         }
+        self.registry_is_empty()?;
+        self.screen.tell("Each has taken itself out of the registry: it is empty.");
         Ok(self.board)
     }
 
@@ -186,17 +233,21 @@ impl Stage {
         name: &str,
         language: Language,
         delay_ms: u32,
-        address: Option<&str>,
+        address: &str,
     ) -> Result<Process, String> {
         let mut command = self.programs.backend(language);
-        command.args([name, &delay_ms.to_string()]).args(address);
+        command.args([name, &delay_ms.to_string(), address, &self.registry()]);
         Process::start(name, command)
     }
 
-    /// A backend as an entry of a static list.
-    fn entry(&self, number: usize, weight: u32) -> String {
-        let address = self.board.backends.get(number).map_or("", |backend| &backend.address);
-        if weight == 1 { address.to_string() } else { format!("{address};weight={weight}") }
+    /// What a server registers with.
+    fn registry(&self) -> String {
+        format!("etcd://{}", self.registry.client())
+    }
+
+    fn registry_is_empty(&self) -> Result<(), String> {
+        let left = self.registry.try_ctl(&["get", "--prefix", SERVICE, "--keys-only"])?;
+        if left.trim().is_empty() { Ok(()) } else { Err(format!("still registered, and gone: {left}")) }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The closing table, and whether the show was what it promises to be.
 
 use super::board::{Board, Client, Row};
+use super::outage::Outage;
 use super::report::Failure;
+use super::script::OUTAGE;
 
 /// From the SIGKILL to when the end of the connection has reached every client: a call begun in between was sent to a server
 /// nobody could know to be gone.
@@ -9,14 +11,18 @@ const NEWS_TRAVELS_US: u64 = 100_000;
 const UNAVAILABLE: u64 = 14;
 /// In per cent. Round robin itself is exact; what remains is calls on their way when a phase begins and ends.
 const LARGEST_ERROR: f64 = 5.0;
+/// In seconds: how much younger than the outage is long a list may look, seen from time to time only.
+const GLANCE: f64 = 1.0;
 
-/// Prints the summary; an error when a call failed without having been in flight at the SIGKILL, or the spread was uneven.
+/// Prints the summary; an error when a call failed without having been in flight at the backend's SIGKILL, the spread was uneven, or the
+/// registry's absence was felt.
 pub fn judge(board: &Board) -> Result<(), String> {
     println!("\n=== summary");
     let mut faults = Vec::new();
     for client in &board.clients {
         print_client(board, client, &mut faults);
     }
+    print_outages(board, &mut faults);
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
 }
 
@@ -47,6 +53,48 @@ fn print_client(board: &Board, client: &Client, faults: &mut Vec<String>) {
     }
 }
 
+fn print_outages(board: &Board, faults: &mut Vec<String>) {
+    let Some(away) = board.away else {
+        return faults.push("the registry was never away".to_string());
+    };
+    println!(
+        "registry: etcd was away for {:.1} s, SIGKILLed and started again with its data",
+        away.as_secs_f64()
+    );
+    for client in &board.clients {
+        let Some(outage) = &client.outage else {
+            continue;
+        };
+        let intact = outage.listed() - outage.missed;
+        println!(
+            "  {} client: {} calls made meanwhile, {} failed; {intact} of {} backends stayed in its list, {:.1} s old at most",
+            client.language.name(),
+            outage.answered + outage.failed,
+            outage.failed,
+            outage.listed(),
+            outage.oldest
+        );
+        faults.extend(
+            felt(outage)
+                .map(|what| format!("the {} client without its registry: {what}", client.language.name())),
+        );
+    }
+}
+
+/// How a client felt that its registry was away, or why this shows nothing.
+fn felt(outage: &Outage) -> Option<String> {
+    if outage.failed > 0 {
+        return Some(format!("{} calls failed", outage.failed));
+    }
+    if outage.missed > 0 || outage.listed() == 0 {
+        return Some(format!("{} of {} backends left its list", outage.missed, outage.listed()));
+    }
+    if outage.answered == 0 || outage.oldest < OUTAGE.as_secs_f64() - GLANCE {
+        return Some(format!("it made {} calls, its list was {:.1} s old", outage.answered, outage.oldest));
+    }
+    None
+}
+
 /// In per cent of the ideal.
 fn error(row: &Row) -> f64 {
     let off = row.judged as f64 - row.ideal;
@@ -63,7 +111,11 @@ fn was_in_flight(failure: &Failure, killed_at_us: Option<u64>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::board::Backend;
+    use super::super::report::Report;
     use super::*;
+    use crate::programs::Language;
+    use std::time::Duration;
 
     fn failure(code: u64, started_us: u64, ended_us: u64) -> Failure {
         Failure { code, message: String::new(), started_us, ended_us }
@@ -79,10 +131,51 @@ mod tests {
         assert!(!was_in_flight(&failure(14, 999_000, 1_001_000), None));
     }
 
+    fn report(age: f64) -> Report {
+        let endpoints = r#"[{"addresses":["127.0.0.1:1"],"state":"READY","weight":1}]"#;
+        let channel = format!(
+            r#"{{"endpoints":{endpoints},"resolution":{{"freshness":"stale","age_seconds":{age}}}}}"#
+        );
+        Report::parse(&format!(r#"{{"latencies_us":{{"a":[1]}},"channel":{channel}}}"#)).unwrap()
+    }
+
+    /// A show with one backend whose registry was away; the clients' lists grew so old.
+    fn board(age: f64) -> Board {
+        let mut board = Board::new();
+        let (name, address) = ("a".to_string(), "127.0.0.1:1".to_string());
+        board.add_backend(Backend { name, language: Language::Cpp, delay_ms: 1, address });
+        for client in 0..2 {
+            board.take(client, report(0.0));
+        }
+        board.begin_outage();
+        for client in 0..2 {
+            board.take(client, report(age));
+        }
+        board.end_outage(Duration::from_secs(6));
+        board
+    }
+
     #[test]
     fn a_failure_without_an_excuse_fails_the_demo() {
-        let mut board = Board::new();
+        let mut board = board(5.5);
+        assert_eq!(judge(&board), Ok(()));
         board.clients[0].failures.push(failure(14, 1, 2));
         assert!(judge(&board).is_err());
+    }
+
+    #[test]
+    fn an_outage_that_a_client_felt_fails_the_demo() {
+        let mut failed = board(5.5);
+        failed.clients[1].outage.as_mut().unwrap().failed = 1;
+        assert!(judge(&failed).unwrap_err().contains("C++ client without its registry: 1 calls failed"));
+        let mut lost = board(5.5);
+        lost.take(0, Report::parse("{}").unwrap());
+        assert!(judge(&lost).unwrap_err().contains("1 of 1 backends left its list"));
+    }
+
+    #[test]
+    fn an_outage_that_no_client_saw_shows_nothing() {
+        assert!(judge(&board(0.5)).unwrap_err().contains("its list was 0.5 s old"));
+        assert!(judge(&Board::new()).unwrap_err().contains("the registry was never away"));
     }
 }

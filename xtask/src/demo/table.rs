@@ -1,6 +1,7 @@
 //! The table: redrawn in place on a terminal, printed as snapshots elsewhere.
 
 use super::board::{Board, Client, Row};
+use super::report::ListState;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _, stdout};
 use std::time::{Duration, Instant};
@@ -87,8 +88,18 @@ fn block(board: &Board, client: &Client) -> String {
     for (backend, row) in board.backends.iter().zip(&client.rows) {
         let _ = writeln!(text, "  {}", line(&backend.name, backend.delay_ms, row, calls));
     }
-    let _ = writeln!(text, "  {:43} {calls:7} {:6} {:6}", "all", "", client.failures.len());
+    let all = format!("all, from a list that is {}", list(&client.list));
+    let _ = writeln!(text, "  {all:43} {calls:7} {:6} {:6}", "", client.failures.len());
     text
+}
+
+/// A list is as old as the registry is silent; one that is fresh has only had nothing new.
+fn list(state: &ListState) -> String {
+    match state.freshness.as_str() {
+        "stale" => format!("{:.1} s old", state.age_seconds),
+        "fresh" => "fresh".to_string(),
+        _ => "not there yet".to_string(),
+    }
 }
 
 fn line(name: &str, delay_ms: u32, row: &Row, all: u64) -> String {
