@@ -1,5 +1,6 @@
 //! Servers and clients that run beside this program. Each ends when its standard input does, so that none outlives this program, however that ends.
 
+use crate::command::Run;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -77,6 +78,12 @@ impl Process {
         writeln!(input, "{line}")
             .and_then(|()| input.flush())
             .map_err(|error| format!("{} does not listen: {error}", self.name))
+    }
+
+    /// Sends it a signal by its name (`TERM`, `USR1`).
+    pub fn signal(&self, name: &str) -> Result<(), String> {
+        let script = ["-c", "kill -s \"$1\" \"$2\"", "kill", name];
+        Run::new("sh").args(script).arg(self.id().to_string()).succeed().map(|_| ())
     }
 
     /// SIGKILL: no goodbye to anybody.

@@ -67,10 +67,7 @@ impl Load {
     /// What is wrong; the Python client writes before that, on standard error, what each of its threads is at.
     fn silent(&self) -> String {
         if self.language == Language::Python {
-            let asked = Command::new("sh")
-                .args(["-c", "kill -s USR1 \"$1\"", "kill", &self.process.id().to_string()])
-                .status();
-            if asked.is_ok() {
+            if self.process.signal("USR1").is_ok() {
                 thread::sleep(LAST_WORDS);
             }
         }

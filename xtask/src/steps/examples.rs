@@ -1,4 +1,6 @@
-//! The README's quick starts do what it says: each is built, run against two servers, and its output looked at.
+//! The examples and the README's quick starts do what they say: each is built, run, and its output looked at.
+
+mod environments;
 
 use crate::command::Run;
 use crate::packages::Package;
@@ -10,11 +12,18 @@ use crate::tally::Tally;
 use crate::toolchain::cargo;
 use crate::venv::Venv;
 use crate::workspace::Workspace;
-use evener_test_servers::{Etcd, Scratch};
+use evener_test_servers::{Bind, BindOptions, Consul, Etcd, Scratch, eventually};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a registry may take to find out.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const STEP: Step = Step {
     name: "examples",
-    what: "the examples and the README's quick starts are built and run against two servers",
+    what: "the examples and the README's quick starts are built and run, against real servers and registries",
     needs: packages,
     run,
 };
@@ -38,28 +47,98 @@ fn run(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
             cargo(workspace, "run").args(["--quiet", "--package", "evener-xtask", "--example", "quickstart"]),
         ),
     ];
-    let mut wrong = Vec::new();
-    let mut book = |example: &str, result: Result<(), String>| match result {
-        Ok(()) => tally.passed += 1,
-        Err(reason) => {
-            tally.failed += 1;
-            wrong.push(format!("{example}: {reason}"));
-        }
-    };
+    let mut book = Book { tally, wrong: Vec::new() };
     for (language, run) in runs {
-        book(language, reaches_servers(run));
+        book.enter(language, || reaches_servers(run));
     }
-    let target = format!("static:///{TEST_NETWORK}1:50051,{TEST_NETWORK}2:50051");
-    book("cpp-client", shares_calls(Run::new(programs.executable("cpp_client")), &target));
-    book("custom-resolver", custom_resolver(&programs));
-    if let Some(etcd) = Etcd::start() {
-        book("etcd-client", etcd_client(&programs, &etcd));
-    } else {
-        tally.skipped += 1;
-    }
+    let show = Show { workspace, programs: &programs };
+    book.enter("cpp-client", || answered(show.cpp("cpp_client").arg(two_servers()).arg("200"), &TWO));
+    book.enter("custom-resolver", || custom_resolver(&show));
+    book.enter("environments/development", || environments::development(&show));
+    book.enter_with("etcd-client", Etcd::start(), |etcd| etcd_client(&show, etcd));
+    book.enter_with("consul-server", Consul::start(), |consul| consul_server(&show, consul));
+    book.enter_with("environments/test", name_server(), |bind| environments::test(&show, bind));
+    book.enter_with("environments/production", Etcd::start(), |etcd| environments::production(&show, etcd));
     first.end()?;
     second.end()?;
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    book.close()
+}
+
+/// What each example came to.
+struct Book<'a> {
+    tally: &'a mut Tally,
+    wrong: Vec<String>,
+}
+
+impl Book<'_> {
+    fn enter(&mut self, example: &str, show: impl FnOnce() -> Result<(), String>) {
+        match show() {
+            Ok(()) => self.tally.passed += 1,
+            Err(reason) => {
+                self.tally.failed += 1;
+                self.wrong.push(format!("{example}: {reason}"));
+            }
+        }
+    }
+
+    /// The same, of an example that needs a server which may not be installed; that was said.
+    fn enter_with<S>(
+        &mut self,
+        example: &str,
+        server: Option<S>,
+        show: impl FnOnce(&S) -> Result<(), String>,
+    ) {
+        match server {
+            Some(server) => self.enter(example, || show(&server)),
+            None => self.tally.skipped += 1,
+        }
+    }
+
+    fn close(self) -> Result<(), String> {
+        if self.wrong.is_empty() { Ok(()) } else { Err(self.wrong.join("\n")) }
+    }
+}
+
+/// How an example is run.
+struct Show<'a> {
+    workspace: &'a Workspace,
+    programs: &'a Programs,
+}
+
+impl Show<'_> {
+    fn cpp(&self, name: &str) -> Run {
+        Run::new(self.programs.executable(name))
+    }
+
+    /// A script, by its path below `examples`.
+    fn python(&self, script: &str) -> Run {
+        let (python, stubs) = self.programs.interpreter();
+        Run::new(python).arg(self.file(script)).env("PYTHONPATH", stubs)
+    }
+
+    /// The same, to run beside this program.
+    fn start_python(&self, script: &str, arguments: &[&str]) -> Result<Process, String> {
+        let (python, stubs) = self.programs.interpreter();
+        let mut command = Command::new(python);
+        command.arg(self.file(script)).args(arguments).env("PYTHONPATH", stubs);
+        Process::start(script, command)
+    }
+
+    /// The `evener` command.
+    fn evener(&self) -> Run {
+        Run::new(self.programs.interpreter().0).args(["-m", "evener"])
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.workspace.file("examples").join(name)
+    }
+}
+
+/// The servers that the first examples share.
+const TWO: [&str; 2] = ["server 1", "server 2"];
+
+fn two_servers() -> String {
+    format!("static:///{TEST_NETWORK}1:50051,{TEST_NETWORK}2:50051")
 }
 
 fn server(programs: &Programs, language: Language, number: u32) -> Result<Process, String> {
@@ -71,33 +150,74 @@ fn server(programs: &Programs, language: Language, number: u32) -> Result<Proces
     Ok(process)
 }
 
-/// Two hundred calls, none failed, and both servers had their part.
-fn shares_calls(run: Run, target: &str) -> Result<(), String> {
-    let ended = run.arg(target).arg("200").succeed()?;
-    let both = ["server 1", "server 2"].iter().all(|server| ended.text.contains(&format!("  {server}\n")));
-    if both && !ended.text.contains("failed: ") {
+/// No call failed, and these servers, no others, had their part.
+fn answered(run: Run, by: &[&str]) -> Result<(), String> {
+    let ended = run.succeed()?;
+    // A line is `COUNT  SERVER`; what a program warns of stands elsewhere.
+    let shares = ended.text.lines().filter_map(|line| line.split_once("  "));
+    let seen: BTreeSet<&str> =
+        shares.filter(|(count, _)| count.parse::<u32>().is_ok()).map(|(_, server)| server).collect();
+    if seen == by.iter().copied().collect() {
         return Ok(());
     }
-    Err(format!("not all calls were answered, or not by both servers: {}", ended.text))
+    Err(format!("calls were to be answered by {by:?}: {}", ended.text))
 }
 
-/// The two servers as the lines of a file.
-fn custom_resolver(programs: &Programs) -> Result<(), String> {
+/// The two servers as the lines of a file; the resolver in C++, and in Python both ways.
+fn custom_resolver(show: &Show) -> Result<(), String> {
     let scratch = Scratch::new("lines");
     let lines: String = (1..=2).map(|number| format!("{TEST_NETWORK}{number}:50051\n")).collect();
     let file = scratch.write("servers.txt", &lines);
-    shares_calls(Run::new(programs.executable("custom_resolver")), &format!("lines://{file}"))
+    answered(show.cpp("custom_resolver").arg(format!("lines://{file}")).arg("200"), &TWO)?;
+    for scheme in ["lines", "lines-by-hand"] {
+        let run = show.python("custom-resolver/main.py").arg(format!("{scheme}://{file}")).arg("200");
+        answered(run, &TWO)?;
+    }
+    Ok(())
 }
 
-/// The two servers as records in etcd.
-fn etcd_client(programs: &Programs, etcd: &Etcd) -> Result<(), String> {
+/// The two servers as records in etcd; the client in C++ and in Python.
+fn etcd_client(show: &Show, etcd: &Etcd) -> Result<(), String> {
     for number in 1..=2 {
         let address = format!("{TEST_NETWORK}{number}:50051");
         let record = format!(r#"{{"ip":"{TEST_NETWORK}{number}","port":50051,"healthy":true}}"#);
         etcd.put(&format!("/services/user-service/{address}"), &record);
     }
     let target = format!("etcd://{}/user-service", etcd.client());
-    shares_calls(Run::new(programs.executable("etcd_client")), &target)
+    for run in [show.cpp("etcd_client"), show.python("etcd-client/client.py")] {
+        answered(run.arg(&target).arg("200"), &TWO)?;
+    }
+    Ok(())
+}
+
+/// A server that Consul asks for its health; it is found, and it leaves in order.
+fn consul_server(show: &Show, consul: &Consul) -> Result<(), String> {
+    let registry = format!("consul://{}", consul.http());
+    let address = format!("{TEST_NETWORK}3:50051");
+    let mut server = show.start_python("consul-server/server.py", &[&registry, &address])?;
+    expect_line(&mut server, &format!("registered {address}"))?;
+    let passing =
+        || consul.get("/v1/health/service/user-service?passing").as_array().map_or(0, |servers| servers.len());
+    eventually("Consul finds the server healthy", PATIENCE, || passing() == 1);
+    let client = show.python("etcd-client/client.py").arg(format!("{registry}/user-service")).arg("20");
+    answered(client, &[&format!("user-service at {address}")])?;
+    server.signal("TERM")?;
+    expect_line(&mut server, "left")?;
+    server.end()?;
+    match consul.get("/v1/health/service/user-service").as_array() {
+        Some(left) if left.is_empty() => Ok(()),
+        left => Err(format!("Consul still knows {left:?}")),
+    }
+}
+
+fn name_server() -> Option<Bind> {
+    let records = environments::TEST_SERVERS.map(|host| format!("user-service 1 A {TEST_NETWORK}{host}"));
+    Bind::start(&BindOptions { records: records.to_vec(), ..BindOptions::default() })
+}
+
+fn expect_line(process: &mut Process, expected: &str) -> Result<(), String> {
+    let line = process.next_line()?;
+    if line == expected { Ok(()) } else { Err(format!("said {line:?} instead of {expected:?}")) }
 }
 
 /// Four calls, each answered by one of the two servers. Which one the first go to depends on which connection was there first;
