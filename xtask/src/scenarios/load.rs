@@ -4,7 +4,6 @@ use crate::process::Process;
 use crate::programs::{Language, Programs};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,10 +65,8 @@ impl Load {
 
     /// What is wrong; the Python client writes before that, on standard error, what each of its threads is at.
     fn silent(&self) -> String {
-        if self.language == Language::Python {
-            if self.process.signal("USR1").is_ok() {
-                thread::sleep(LAST_WORDS);
-            }
+        if self.language == Language::Python && self.process.signal("USR1").is_ok() {
+            thread::sleep(LAST_WORDS);
         }
         format!("the {} client has said nothing for {SILENCE:?}", self.language.name())
     }

@@ -196,8 +196,9 @@ fn consul_server(show: &Show, consul: &Consul) -> Result<(), String> {
     let address = format!("{TEST_NETWORK}3:50051");
     let mut server = show.start_python("consul-server/server.py", &[&registry, &address])?;
     expect_line(&mut server, &format!("registered {address}"))?;
-    let passing =
-        || consul.get("/v1/health/service/user-service?passing").as_array().map_or(0, |servers| servers.len());
+    let passing = || {
+        consul.get("/v1/health/service/user-service?passing").as_array().map_or(0, |servers| servers.len())
+    };
     eventually("Consul finds the server healthy", PATIENCE, || passing() == 1);
     let client = show.python("etcd-client/client.py").arg(format!("{registry}/user-service")).arg("20");
     answered(client, &[&format!("user-service at {address}")])?;
