@@ -50,17 +50,17 @@ Environment Test() {
   Environment environment;
   environment.options.service_config = R"({
     "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": ""}
+    "healthCheckConfig": {"serviceName": "evener.demo.Demo"}
   })";
   return environment;
 }
 
-// Servers that register themselves in etcd; TLS to them and to etcd; a failed call is tried at another server, twice at most.
+// Servers that register themselves in etcd; TLS to them and to etcd. The retry policy is understood and not obeyed yet: a warning says so.
 Environment Production() {
   Environment environment;
   environment.options.service_config = R"({
     "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": ""},
+    "healthCheckConfig": {"serviceName": "evener.demo.Demo"},
     "methodConfig": [{
       "name": [{"service": "evener.demo.Demo"}],
       "timeout": "2s",

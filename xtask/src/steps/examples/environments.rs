@@ -8,6 +8,8 @@ use evener_test_servers::{Authority, Bind, Etcd, Scratch};
 
 /// The last numbers of the addresses of the test environment's servers, on port 50051.
 pub const TEST_SERVERS: [u32; 2] = [3, 4];
+/// The C++ client of all three.
+const CLIENT: &str = "environment_client";
 const BOTH: [&str; 2] = ["server 3", "server 4"];
 
 /// One server that is named in the target, and what a client does when it is not there.
@@ -17,6 +19,7 @@ pub fn development(show: &Show) -> Result<(), String> {
     lints(show, &[&target])?;
     let client = || show.python("environments/development/client.py").arg(&target);
     answered(client(), &["the development server"])?;
+    answered(show.cpp(CLIENT).args(["development", &target, "10"]), &["the development server"])?;
     stop(server)?;
     let ended = client().succeed()?;
     let has_said_why = ended.text.contains("not connected: ") && ended.text.contains("onnection refused");
@@ -38,10 +41,13 @@ pub fn test(show: &Show, names: &Bind) -> Result<(), String> {
     let config = show.file("environments/test/service_config.json");
     lints(show, &[&target, &config.to_string_lossy()])?;
     let client = || show.python("environments/test/client.py").arg(&target);
+    let compiled = || show.cpp(CLIENT).args(["test", &target]);
     answered(client(), &BOTH)?;
+    answered(compiled(), &BOTH)?;
     first.signal("USR1")?;
     expect_line(&mut first, "NOT_SERVING")?;
     answered(client(), &BOTH[1..])?;
+    answered(compiled(), &BOTH[1..])?;
     first.signal("USR2")?;
     expect_line(&mut first, "SERVING")?;
     answered(client(), &BOTH)?;
@@ -69,11 +75,17 @@ pub fn production(show: &Show, etcd: &Etcd) -> Result<(), String> {
         let run = show.python("environments/production/client.py").arg(&target).arg(authority.ca());
         run.env("SNAPSHOT_DIR", snapshots.path())
     };
+    let compiled = || -> Run {
+        let run = show.cpp(CLIENT).args(["production", &target]).env("SERVER_CA_FILE", authority.ca());
+        run.env("SNAPSHOT_DIR", snapshots.path())
+    };
     answered(client(), &BOTH)?;
+    answered(compiled(), &BOTH)?;
     stop(first)?;
     answered(client(), &BOTH[1..])?;
     etcd.kill();
     answered(client(), &BOTH[1..])?;
+    answered(compiled(), &BOTH[1..])?;
     etcd.restart();
     stop(second)
 }
