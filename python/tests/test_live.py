@@ -80,7 +80,7 @@ def test_no_outage_takes_a_server_away(registry: Any, three: list[Server], kind:
     records = Records(registry)
     for server in three[:2]:
         records.put(server)
-    with calls(kind, records.target, discovery=AT_ONCE) as traffic:
+    with calls(kind, records.target, discovery=evener.Discovery(debounce=0)) as traffic:
         eventually(lambda: traffic.is_only("s0", "s1"))
         registry.kill()
         eventually(lambda: resolution(traffic)["freshness"] != "fresh", 30)
