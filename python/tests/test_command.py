@@ -130,9 +130,9 @@ def test_resolve_with_a_name_server(bind: Bind) -> None:
     done = evener_("resolve", "svc.example.test:80", "--dns-server", bind.address)
     assert "127.0.0.1:80" in done.stdout and "127.0.0.2:80" in done.stdout and "2 endpoints" in done.stdout
     done = evener_("resolve", "nobody.example.test:80", "--dns-server", bind.address, status=1)
-    assert "nobody.example.test" in done.stderr
+    assert "there is no server" in done.stderr, "NXDOMAIN is an answer"
     done = evener_("resolve", "svc.broken.test:80", "--dns-server", bind.address, "--timeout", "1", status=1)
-    assert "svc.broken.test" in done.stderr
+    assert "no answer" in done.stderr and "there is no server" not in done.stderr, "SERVFAIL is none"
 
 
 def test_resolve_static_and_by_the_system() -> None:
