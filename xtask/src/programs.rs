@@ -47,6 +47,11 @@ impl Programs {
         self.command(language, "client")
     }
 
+    /// Servers that do as they are told.
+    pub fn fleet(&self, language: Language) -> Command {
+        self.command(language, "fleet")
+    }
+
     /// A compiled example.
     pub fn executable(&self, name: &str) -> PathBuf {
         self.native.join(name)

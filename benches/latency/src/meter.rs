@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 /// As little as two cores can bear beside a registry, and far below what is measured.
 const BETWEEN_PICKS: Duration = Duration::from_micros(300);
 /// More than the list is long: in a round of picks each endpoint has its turn.
-const ROUND: usize = 8;
+const ROUND: usize = 40;
 const LIMIT: Duration = Duration::from_secs(60);
-/// How many addresses a list holds beside the newest, so that there is always somewhere to go.
-const KEPT: usize = 3;
+/// How many addresses a list holds. Where one write follows the other, an endpoint so outlives the longest time that a change waits for others, and
+/// none is gone before it could be picked: those that come late count as well.
+const KEPT: usize = 32;
 
 /// How long each of `samples` writes, `pause` apart, took to be honoured by a pick.
 pub fn latencies(registry: &dyn Registry, samples: usize, pause: Duration) -> Result<Vec<Duration>, String> {

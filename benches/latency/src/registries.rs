@@ -4,6 +4,7 @@ use evener_test_servers::{Bind, BindOptions, Consul, Etcd, KubeApi};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// The port of every endpoint; nobody connects to it.
 pub const PORT: u16 = 50051;
@@ -15,6 +16,10 @@ pub trait Registry: Sync {
     /// Whether it tells of changes; otherwise it is asked again and again.
     fn is_watched(&self) -> bool {
         true
+    }
+    /// From one write to the next where each is alone: longer than any window.
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(350)
     }
     /// The channel's target.
     fn target(&self) -> String;
@@ -79,6 +84,11 @@ impl Registry for Filled<Etcd> {
 impl Registry for Filled<Consul> {
     fn name(&self) -> &'static str {
         "Consul"
+    }
+
+    /// A host that comes and one that goes are two changes here, and over time evener asks an agent twice a second.
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(1100)
     }
 
     fn target(&self) -> String {

@@ -19,9 +19,10 @@ registry share one machine.
 
 const FOOT: &str = "
 - *A write alone* comes after a quiet time, so nothing is waiting: it is published as it arrives. Writes that follow one another are collected until it is quiet for 100 ms
-  (the debounce window), for one second at most: *a write every 50 ms* is never followed by quiet, and waits for that second. Endpoints that are replaced before
-  they were ever published are not counted.
-- Consul: the agent writes to its catalog, and the blocking query hears of that. Kubernetes: the time of the API server's own write, over TLS, is part of it.
+  (the debounce window), for one second at most: *a write every 50 ms* is never followed by quiet, and waits for that second's
+  end, half of it on average. Endpoints that are replaced before they were ever published are not counted.
+- Consul: the agent writes to its catalog, and the blocking query hears of that. Of an agent evener asks thirty questions at once and then two a second, however often
+  something changes: *alone* is a write every 1.1 s here, and every 0.35 s elsewhere. Kubernetes: the time of the API server's own write, over TLS, is part of it.
 - DNS tells nobody of a change. What is shown is the second between two questions, which `?refresh=1s` asks for; by default it is the records' time to live.
 ";
 

@@ -1,9 +1,8 @@
 //! Many real gRPC servers in one process, started and stopped by the dozen; or one of them alone, to be killed.
 
 use crate::process::Process;
-use crate::programs::Programs;
+use crate::programs::{Language, Programs};
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::time::Duration;
 
 /// To start or end fifty servers on a machine that is busy, or to register one.
@@ -16,8 +15,8 @@ pub struct Fleet {
 
 impl Fleet {
     /// None yet.
-    pub fn new(programs: &Programs) -> Result<Self, String> {
-        let process = Process::start("the fleet", Command::new(programs.executable("fleet")))?;
+    pub fn new(programs: &Programs, language: Language) -> Result<Self, String> {
+        let process = Process::start("the fleet", programs.fleet(language))?;
         Ok(Self { process })
     }
 

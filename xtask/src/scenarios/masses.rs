@@ -4,7 +4,7 @@ use super::fleet::Fleet;
 use super::load::Loads;
 use super::registry::{EtcdNaming, PORT, Registry};
 use super::{Case, Place};
-use crate::programs::Programs;
+use crate::programs::{Language, Programs};
 use std::time::Duration;
 
 const ROLLING: u8 = 50;
@@ -31,7 +31,7 @@ pub fn thousand(programs: &Programs, place: &Place) -> Vec<Case> {
 fn replace(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), String> {
     let hosts = |number: u8| -> Vec<String> { (1..=ROLLING).map(|last| place.host(number, last)).collect() };
     let (old, new) = (hosts(10), hosts(11));
-    let mut fleet = Fleet::new(programs)?;
+    let mut fleet = Fleet::new(programs, Language::Cpp)?;
     fleet.start(&addresses(&old))?;
     etcd.set(&old);
     let mut loads = Loads::start(programs, &etcd.target())?;
@@ -61,7 +61,7 @@ fn replace(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), 
 
 /// All of them are one server, which listens on every address.
 fn add(programs: &Programs, place: &Place, etcd: &EtcdNaming) -> Result<(), String> {
-    let mut fleet = Fleet::new(programs)?;
+    let mut fleet = Fleet::new(programs, Language::Cpp)?;
     fleet.start(&[format!("0.0.0.0:{PORT}")])?;
     let first = vec![place.host(20, 1)];
     etcd.set(&first);

@@ -4,7 +4,7 @@ use super::fleet::Fleet;
 use super::load::Loads;
 use super::registry::{PORT, Registry};
 use super::{Case, Place};
-use crate::programs::Programs;
+use crate::programs::{Language, Programs};
 use std::time::Duration;
 
 const SERVERS: u8 = 4;
@@ -54,7 +54,7 @@ impl<'a> Story<'a> {
         registry: &'a dyn Registry,
     ) -> Result<Self, String> {
         let mut hosts: Vec<String> = (1..=SERVERS + 3).map(|last| place.host(number, last)).collect();
-        let mut fleet = Fleet::new(programs)?;
+        let mut fleet = Fleet::new(programs, Language::Cpp)?;
         fleet.start(&addresses(&hosts))?;
         let spare = hosts.split_off(usize::from(SERVERS));
         registry.set(&hosts);

@@ -3,13 +3,14 @@
 use super::fleet::Fleet;
 use super::load::Loads;
 use super::{Case, Place};
-use crate::programs::Programs;
+use crate::programs::{Language, Programs};
 use evener_test_servers::{Consul, ConsulOptions, Etcd};
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const SERVERS: u8 = 4;
+/// As many in each language.
+const SERVERS: u8 = 6;
 const PORT: u16 = 50051;
 /// The name they register under.
 const SERVICE: &str = "user";
@@ -80,9 +81,9 @@ impl<'a> Story<'a> {
         registry: &'a dyn Filled,
     ) -> Result<Self, String> {
         let mut servers = Vec::new();
-        for last in 1..=SERVERS {
+        for (last, language) in (1..=SERVERS).zip(Language::BOTH.into_iter().cycle()) {
             let address = format!("{}:{PORT}", place.host(number, last));
-            let mut fleet = Fleet::new(programs)?;
+            let mut fleet = Fleet::new(programs, language)?;
             fleet.start(std::slice::from_ref(&address))?;
             fleet.enter(&address, &registry.registry(), SERVICE, TTL)?;
             servers.push(Server { address, fleet });
@@ -93,7 +94,12 @@ impl<'a> Story<'a> {
         Ok(Self { registry, servers, loads })
     }
 
+    /// One of each language, one after the other.
     fn killed(&mut self) -> Result<(), String> {
+        Language::BOTH.iter().try_for_each(|_| self.first_killed())
+    }
+
+    fn first_killed(&mut self) -> Result<(), String> {
         let Server { address, fleet } = self.servers.remove(0);
         self.loads.no_failures()?;
         fleet.kill()?;
@@ -101,7 +107,7 @@ impl<'a> Story<'a> {
         let is_out = |load: &super::load::Load| !load.ready().contains(&address);
         self.loads.until("it is out of all picks", LIMIT, is_out)?;
         if killed.elapsed() < TTL && !knows(self.registry, &address) {
-            return Err("the registry forgot it first, so nothing is shown".to_string());
+            return Err(format!("the registry forgot {address} first, so nothing is shown"));
         }
         // Calls that it had could not be saved; those that were made after them could.
         self.loads.excuse_calls_under_way()?;
