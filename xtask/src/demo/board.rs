@@ -4,6 +4,7 @@ use super::outage::Outage;
 use super::report::{EndpointState, Failure, ListState, Report};
 use crate::programs::Language;
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Percentiles are those of this many of the latest calls.
@@ -56,8 +57,8 @@ struct Change {
 pub struct Board {
     pub backends: Vec<Backend>,
     pub clients: Vec<Client>,
-    /// Wall-clock microseconds of the SIGKILL.
-    pub killed_at_us: Option<u64>,
+    /// Wall-clock microseconds from a backend's SIGKILL until its process was gone, which takes a moment on a machine that is busy.
+    pub death_us: Option<RangeInclusive<u64>>,
     /// How long the registry was away.
     pub away: Option<Duration>,
 }
@@ -128,7 +129,7 @@ impl Board {
             outage: None,
         };
         let clients = Language::BOTH.map(client).into();
-        Self { backends: Vec::new(), clients, killed_at_us: None, away: None }
+        Self { backends: Vec::new(), clients, death_us: None, away: None }
     }
 
     pub fn add_backend(&mut self, backend: Backend) {

@@ -84,9 +84,10 @@ impl Stage {
     /// SIGKILL.
     pub fn kill_backend(&mut self, number: usize) -> Result<(), String> {
         let process = self.backends.get_mut(number).and_then(Option::take).ok_or("no such backend runs")?;
-        self.board.killed_at_us =
-            SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|time| time.as_micros() as u64);
-        process.kill()
+        let killed = wall_us();
+        process.kill()?;
+        self.board.death_us = Some(killed..=wall_us());
+        Ok(())
     }
 
     /// Starts a server that has ended again, where it was.
@@ -249,6 +250,10 @@ impl Stage {
         let left = self.registry.try_ctl(&["get", "--prefix", SERVICE, "--keys-only"])?;
         if left.trim().is_empty() { Ok(()) } else { Err(format!("still registered, and gone: {left}")) }
     }
+}
+
+fn wall_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64)
 }
 
 fn listening(process: &mut Process) -> Result<String, String> {

@@ -4,8 +4,9 @@ use super::board::{Board, Client, Row};
 use super::outage::Outage;
 use super::report::Failure;
 use super::script::OUTAGE;
+use std::ops::RangeInclusive;
 
-/// From the SIGKILL to when the end of the connection has reached every client: a call begun in between was sent to a server
+/// From the end of a killed process to when the end of the connection has reached every client: a call begun in between was sent to a server
 /// nobody could know to be gone.
 const NEWS_TRAVELS_US: u64 = 100_000;
 const UNAVAILABLE: u64 = 14;
@@ -28,9 +29,9 @@ pub fn judge(board: &Board) -> Result<(), String> {
 
 fn print_client(board: &Board, client: &Client, faults: &mut Vec<String>) {
     let (in_flight, other): (Vec<&Failure>, Vec<&Failure>) =
-        client.failures.iter().partition(|failure| was_in_flight(failure, board.killed_at_us));
+        client.failures.iter().partition(|failure| was_in_flight(failure, board.death_us.as_ref()));
     println!(
-        "{} client: {} calls made, {} failed ({} of them in flight at the SIGKILL)",
+        "{} client: {} calls made, {} failed ({} of them in flight at the backend's SIGKILL)",
         client.language.name(),
         client.calls() + client.failures.len() as u64,
         client.failures.len(),
@@ -58,27 +59,27 @@ fn print_outages(board: &Board, faults: &mut Vec<String>) {
         return faults.push("the registry was never away".to_string());
     };
     println!(
-        "registry: etcd was away for {:.1} s, SIGKILLed and started again with its data",
+        "registry: etcd was killed with SIGKILL and away for {:.1} s (a list's age counts from etcd's last word)",
         away.as_secs_f64()
     );
     for client in &board.clients {
         let Some(outage) = &client.outage else {
             continue;
         };
-        let intact = outage.listed() - outage.missed;
-        println!(
-            "  {} client: {} calls made meanwhile, {} failed; {intact} of {} backends stayed in its list, {:.1} s old at most",
-            client.language.name(),
-            outage.answered + outage.failed,
-            outage.failed,
-            outage.listed(),
-            outage.oldest
-        );
-        faults.extend(
-            felt(outage)
-                .map(|what| format!("the {} client without its registry: {what}", client.language.name())),
-        );
+        let name = client.language.name();
+        print_outage(name, outage);
+        faults.extend(felt(outage).map(|what| format!("the {name} client without its registry: {what}")));
     }
+}
+
+fn print_outage(name: &str, outage: &Outage) {
+    let (made, listed) = (outage.answered + outage.failed, outage.listed());
+    println!(
+        "  {name} client: {made} calls meanwhile, {} failed; its list kept {} of {listed} backends, {:.1} s old at most",
+        outage.failed,
+        listed - outage.missed,
+        outage.oldest
+    );
 }
 
 /// How a client felt that its registry was away, or why this shows nothing.
@@ -101,11 +102,11 @@ fn error(row: &Row) -> f64 {
     if off == 0.0 { 0.0 } else { 100.0 * off / row.ideal.max(1.0) }
 }
 
-fn was_in_flight(failure: &Failure, killed_at_us: Option<u64>) -> bool {
-    killed_at_us.is_some_and(|killed| {
+fn was_in_flight(failure: &Failure, death_us: Option<&RangeInclusive<u64>>) -> bool {
+    death_us.is_some_and(|death| {
         failure.code == UNAVAILABLE
-            && failure.started_us <= killed + NEWS_TRAVELS_US
-            && failure.ended_us >= killed
+            && failure.started_us <= death.end() + NEWS_TRAVELS_US
+            && failure.ended_us >= *death.start()
     })
 }
 
@@ -123,10 +124,12 @@ mod tests {
 
     #[test]
     fn only_what_was_on_its_way_at_the_kill_is_excused() {
-        let killed = Some(1_000_000);
+        let death = 1_000_000..=1_050_000;
+        let killed = Some(&death);
         assert!(was_in_flight(&failure(14, 999_000, 1_001_000), killed));
         assert!(!was_in_flight(&failure(14, 990_000, 999_999), killed));
-        assert!(!was_in_flight(&failure(14, 1_200_000, 1_300_000), killed));
+        assert!(was_in_flight(&failure(14, 1_149_000, 1_300_000), killed));
+        assert!(!was_in_flight(&failure(14, 1_151_000, 1_300_000), killed));
         assert!(!was_in_flight(&failure(4, 999_000, 1_001_000), killed));
         assert!(!was_in_flight(&failure(14, 999_000, 1_001_000), None));
     }
