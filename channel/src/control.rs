@@ -35,7 +35,7 @@ pub(crate) struct Control {
     source: Source,
     seating: Seating,
     log: Log,
-    /// A list that waits for the channel's first use, or for room.
+    /// A list that waits for the channel's first use, for the service config that goes with it, or for room.
     pending: Option<Vec<Endpoint>>,
     /// Whether the list waits for room.
     refused: bool,
@@ -157,7 +157,9 @@ impl Control {
                 None => self.configure(shared, origin, None),
             }
         }
-        if let Some(list) = list {
+        // One that has waited for the config goes in with it.
+        let waited = || (self.active && !self.refused).then(|| self.pending.take()).flatten();
+        if let Some(list) = list.or_else(waited) {
             self.accept_when_possible(shared, list);
         }
     }
@@ -289,12 +291,12 @@ impl Control {
         self.accept(shared, list)
     }
 
-    /// Takes a list over now, or keeps it for the first use.
+    /// Takes a list over now, or keeps it for the first use or until its service config is known.
     fn accept(&mut self, shared: &Shared, list: Vec<Endpoint>) -> Result<(), UpdateError> {
         if shared.is_closed() {
             return Err(UpdateError::Closed);
         }
-        if !self.active {
+        if !self.active || self.source.awaits_config() {
             self.pending = Some(list);
             return Ok(());
         }

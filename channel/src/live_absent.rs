@@ -73,6 +73,10 @@ impl Live {
         false
     }
 
+    pub(crate) const fn has_config(&self) -> bool {
+        false
+    }
+
     pub(crate) const fn main_error(&self) -> Option<&SourceError> {
         None
     }

@@ -54,11 +54,12 @@ pub struct ChannelOptions {
     /// names are `c++`, `python`, `go`, `java` and so on.
     pub dns_language: String,
     /// A key in a registry whose value is the service config, live: `consul:///config/user-service` or
-    /// `etcd:///config/user-service`. It is read when the channel is first used, and every change is taken over. A value
-    /// that is wrong, or a key that is deleted, is refused with a warning; the one before stays.
+    /// `etcd:///config/user-service`. It is read when the channel is first used, and every change is taken over. The first
+    /// calls wait for it, unless it cannot be asked, for as long as `initial_timeout` says. A value that is wrong, or a key
+    /// that is deleted, is refused with a warning; the one before stays.
     pub service_config_source: Option<String>,
-    /// How long the first calls wait for the target's first answer before they fail (and the fallback target is used):
-    /// 5 s; zero is for ever. An answer of the registry that waiting cannot mend is not waited for. Calls that wait for
+    /// How long the first calls wait for the target's first answer before they fail (and the fallback target is used), and
+    /// for that of `service_config_source` before they go on without it: 5 s; zero is for ever. An answer of the registry that waiting cannot mend is not waited for. Calls that wait for
     /// ready go on waiting.
     pub initial_timeout: Duration,
     /// A target to use while the main one has never answered: from when calls would otherwise fail, until the main one

@@ -4,6 +4,9 @@
 //! where the list is the target's own or the application's. Until it answers for the first time calls wait, for as long
 //! as `initial_timeout` says or until it is plain that waiting is of no use; from then on they fail, or the fallback is
 //! used, until the main target does answer. After that the fallback is gone.
+//!
+//! A service config that has a source of its own is waited for as well: the first list is not used before that source has
+//! said something, be it that it cannot be asked, or `initial_timeout` is over. So the first calls obey it already.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +33,7 @@ pub(crate) struct Source {
     /// Until when the first answers are waited for.
     main: Patience,
     fallback: Patience,
+    config: Patience,
     /// Said in the log already.
     last_failure: String,
     /// Said in the log already.
@@ -82,6 +86,7 @@ impl Source {
             initial_timeout,
             main: Patience::default(),
             fallback: Patience::default(),
+            config: Patience::default(),
             last_failure: String::new(),
             last_finding: String::new(),
             unusable: None,
@@ -95,6 +100,14 @@ impl Source {
         if self.lookup.is_some() || self.live.has_main() {
             self.main.begin(now, self.initial_timeout);
         }
+        if self.live.has_config() {
+            self.config.begin(now, self.initial_timeout);
+        }
+    }
+
+    /// Whether the first list has to wait for the service config that goes with it.
+    pub(crate) const fn awaits_config(&self) -> bool {
+        self.live.has_config() && !self.config.answered && !self.config.gave_up
     }
 
     /// A connection was lost or could not be made: ask again soon.
@@ -116,7 +129,8 @@ impl Source {
 
     /// When to look at it again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.resolution.deadline(), self.main.until, self.fallback.until].into_iter().flatten().min()
+        let patience = [&self.main, &self.fallback, &self.config].map(|patience| patience.until);
+        [self.resolution.deadline()].into_iter().chain(patience).flatten().min()
     }
 
     /// Never ask again, and take no answer that is still under way.
@@ -137,6 +151,14 @@ impl Source {
     /// What the watches have to say, and whether time has run out.
     pub(crate) fn hear(&mut self, target: &str, has_list: bool, now: Instant, log: &mut Log) -> News {
         let mut news = News { source_config: self.live.hear_config(), ..News::default() };
+        if news.source_config.is_some() {
+            self.config.answered();
+        }
+        if self.config.give_up(now, false) {
+            let (name, timeout) = (self.live.config_name().unwrap_or_default(), self.initial_timeout);
+            let text = format!("service config of {name}: no answer within {timeout:?}; calls go on without it");
+            log.note(Level::Warning, text);
+        }
         if let Some(heard) = self.live.hear_main() {
             news.moved = true;
             self.hear_main(heard, &mut news, target, has_list, log);

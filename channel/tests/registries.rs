@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use evener_channel::ChannelOptions;
@@ -54,6 +55,36 @@ fn a_service_config_in_a_registry_is_live_and_what_is_wrong_with_it_costs_nothin
     etcd.put(KEY, PICK_FIRST);
     in_force("pick_first");
     eventually("no fault", || describe(&channel)["service_config_error"].is_null().then_some(()));
+}
+
+#[test]
+fn the_first_call_obeys_a_service_config_in_a_registry_and_waits_for_none_that_cannot_be_had() {
+    let Some(etcd) = Etcd::start() else { return };
+    etcd.put(KEY, PICK_FIRST);
+    let transport = FakeTransport::new();
+    // Nobody ever answers there: what it takes is a connection, not a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = silent.local_addr().expect("bound").to_string();
+    let refusing = evener_test_servers::free_port();
+    let [soon, never] = [Duration::from_millis(150), Duration::ZERO];
+    let sources = [
+        (etcd.client().trim_start_matches("http://").to_owned(), never, "pick_first"),
+        (format!("127.0.0.1:{refusing}"), never, "pick_random"),
+        (silent, soon, "pick_random"),
+    ];
+    for (at, initial_timeout, policy) in sources {
+        let options = ChannelOptions {
+            service_config: Some(RANDOM.to_owned()),
+            service_config_source: Some(format!("etcd://{at}{KEY}")),
+            initial_timeout,
+            ..at_once()
+        };
+        let channel = transport.open("static:///127.0.0.1:1,127.0.0.1:2", options);
+        call(&channel).expect("it waits, and goes on");
+        assert_eq!(channel.policy_name(), policy, "{at}");
+    }
+    let said = "no answer within 150ms; calls go on without it";
+    assert!(transport.logs().iter().any(|text| text.contains(said)), "{:?}", transport.logs());
 }
 
 #[test]

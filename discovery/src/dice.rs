@@ -1,6 +1,7 @@
 //! Random numbers for jitter and identity keys, where nobody gains by guessing them: SplitMix64 (Steele, Lea, Flood 2014).
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
+use std::process;
 use std::time::Duration;
 
 /// A sequence that is the same for the same seed.
@@ -12,7 +13,7 @@ pub struct Dice {
 impl Dice {
     /// `None` takes the seed from the operating system, by way of std's hash keys.
     pub fn new(seed: Option<u64>) -> Self {
-        Self { state: seed.unwrap_or_else(|| RandomState::new().build_hasher().finish()) }
+        Self { state: seed.unwrap_or_else(|| unpredictable(process::id())) }
     }
 
     /// The next number.
@@ -35,6 +36,12 @@ impl Dice {
         let share = self.roll() as f64 / u64::MAX as f64;
         (span - range) + (2 * range).mul_f64(share)
     }
+}
+
+/// A number that no other process has. A forked child inherits its parent's hash keys, so that all workers of a server would draw the same ones without the
+/// number of their process.
+pub(crate) fn unpredictable(process: u32) -> u64 {
+    RandomState::new().hash_one(process)
 }
 
 #[cfg(test)]

@@ -37,7 +37,8 @@ class Discovery:
       system's resolver (``getaddrinfo``) instead.
     - ``service_config_from_dns``: takes a service config from TXT records. Off, since whoever can write there can turn the
       traffic.
-    - ``service_config_source``: a key whose value is the service config, live: ``consul:///config/user-service``.
+    - ``service_config_source``: a key whose value is the service config, live: ``consul:///config/user-service``. The first
+      calls wait for it, unless it cannot be asked, for as long as ``initial_timeout`` says.
     - ``probe``: how servers are probed, where the registry knows nothing of their health: ``tcp``, ``http:/path``, ``grpc``, or
       a `Probe`; None: not at all.
 

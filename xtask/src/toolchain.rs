@@ -1,7 +1,7 @@
 //! Which Rust does what. Two kinds of machine are at home here: one with rustup, one with Debian's packages.
 
 use crate::command::{Run, is_installed};
-use crate::packages::{Package, missing, program};
+use crate::packages::{Package, file, missing, program};
 use crate::tally::Tally;
 use crate::workspace::{SERVERS, Workspace};
 use std::env;
@@ -42,9 +42,13 @@ pub fn counted(run: Run, tally: &mut Tally) -> Result<(), String> {
     if seen.is_empty() { Err("no test was run".to_string()) } else { Ok(()) }
 }
 
-/// What building everything takes beside Rust: a client of etcd generates its code from the protocol, and a cryptographic library has C in it.
+const DESCRIPTOR: [&str; 2] =
+    ["/usr/include/google/protobuf/descriptor.proto", "/usr/local/include/google/protobuf/descriptor.proto"];
+
+/// What building everything takes beside Rust: a client of etcd generates its code from the protocol, whose files import those that Debian keeps apart
+/// from their compiler, and a cryptographic library has C in it.
 pub fn packages() -> Vec<Package> {
-    vec![program("protobuf-compiler", "protoc"), program("gcc", "cc")]
+    vec![program("protobuf-compiler", "protoc"), file("libprotobuf-dev", &DESCRIPTOR), program("gcc", "cc")]
 }
 
 /// The packages that bring a missing subcommand where Rust comes from Debian. With rustup it is a component.

@@ -201,6 +201,10 @@ impl Live {
         self.fallback.is_some()
     }
 
+    pub(crate) const fn has_config(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// Why the main target cannot be asked now.
     pub(crate) fn main_error(&self) -> Option<&SourceError> {
         self.main.as_ref()?.error()

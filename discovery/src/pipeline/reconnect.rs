@@ -47,9 +47,9 @@ impl Reconnect {
         Self { options, last: options.base, connected: None, was_healthy: false, attempts: 0 }
     }
 
-    /// The source can be asked.
-    pub const fn connected(&mut self, now: Instant) {
-        self.connected = Some(now);
+    /// The source can be asked. Said again without a [loss](Self::lost) in between it changes nothing: a watch that is renewed goes on.
+    pub fn connected(&mut self, now: Instant) {
+        self.connected.get_or_insert(now);
     }
 
     /// The source can no longer be asked.

@@ -92,8 +92,9 @@ pub struct evener_channel_options {
     pub fallback_target: *const c_char,
     /// Bytes in `fallback_target`.
     pub fallback_target_len: usize,
-    /// A key in a registry whose value is the service config, live ("consul:///config/user-service"); null for none. A value that is
-    /// wrong is refused with a warning, and the one before stays.
+    /// A key in a registry whose value is the service config, live ("consul:///config/user-service"); null for none. The first calls
+    /// wait for it, unless it cannot be asked, for as long as `initial_timeout_ms` says. A value that is wrong is refused with a warning, and
+    /// the one before stays.
     pub service_config_source: *const c_char,
     /// Bytes in `service_config_source`.
     pub service_config_source_len: usize,

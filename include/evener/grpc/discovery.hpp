@@ -83,7 +83,8 @@ struct DiscoveryOptions {
   // Whether a service config is taken from TXT records at _grpc_config.NAME. Of several choices there the first one counts that is meant
   // for this client: without a clientLanguage, or with "c++" among them.
   bool service_config_from_dns = false;
-  // A key in a registry whose value is the service config, live: "consul:///config/user-service".
+  // A key in a registry whose value is the service config, live: "consul:///config/user-service". The first calls wait for it, unless it
+  // cannot be asked, for as long as initial_timeout says.
   std::string service_config_source;
 };
 

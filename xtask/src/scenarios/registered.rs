@@ -106,8 +106,9 @@ impl<'a> Story<'a> {
         let killed = Instant::now();
         let is_out = |load: &super::load::Load| !load.ready().contains(&address);
         self.loads.until("it is out of all picks", LIMIT, is_out)?;
-        if killed.elapsed() < TTL && !knows(self.registry, &address) {
-            return Err(format!("the registry forgot {address} first, so nothing is shown"));
+        if !knows(self.registry, &address) {
+            let after = killed.elapsed();
+            return Err(format!("{address} left picks after {after:?}, when the registry had forgotten it"));
         }
         // Calls that it had could not be saved; those that were made after them could.
         self.loads.excuse_calls_under_way()?;

@@ -58,10 +58,6 @@ pub fn packages() -> Vec<Package> {
         program("gcc", "gcc"),
         program("protobuf-compiler-grpc", "grpc_cpp_plugin"),
         file("libgrpc++-dev", &["/usr/include/grpcpp/grpcpp.h", "/usr/local/include/grpcpp/grpcpp.h"]),
-        file(
-            "libprotobuf-dev",
-            &["/usr/include/google/protobuf/message.h", "/usr/local/include/google/protobuf/message.h"],
-        ),
     ];
     [toolchain::packages(), servers::packages(), tools.to_vec()].concat()
 }
