@@ -10,12 +10,13 @@ use evener_discovery::credentials::Credentials;
 use evener_discovery::pipeline::PipelineOptions;
 #[cfg(feature = "runtime")]
 use evener_discovery::probe::ProbeOptions;
+use evener_discovery::target::redact;
 use evener_discovery::{Endpoint, NamedLists, SourceError, TargetError};
 
 use crate::config::ConfigError;
 
-/// How a channel is to work. Every field has a default.
-#[derive(Debug, Clone)]
+/// How a channel is to work. Every field has a default. `Debug` shows no secret of its targets.
+#[derive(Clone)]
 pub struct ChannelOptions {
     /// The endpoints, given by the application instead of the target. The target then only names the
     /// channel. [`Channel::update_endpoints`](crate::Channel::update_endpoints) replaces them.
@@ -29,8 +30,8 @@ pub struct ChannelOptions {
     pub service_config: Option<String>,
     /// The lists that `static:///NAME` may name.
     pub named_lists: Option<NamedLists>,
-    /// A JSON file of such lists. It is read again when it changes, looked at once a second. Where it is
-    /// given `named_lists` is not asked.
+    /// A JSON file of such lists. It is read again when it changes, looked at once a second. Refused together with
+    /// `named_lists`.
     pub static_file: Option<PathBuf>,
     /// How long calls may go on at an endpoint that was removed, before they are to be cancelled.
     /// 30 s; zero is for ever, and more than 30 minutes count as 30 minutes.
@@ -59,17 +60,19 @@ pub struct ChannelOptions {
     /// that is deleted, is refused with a warning; the one before stays.
     pub service_config_source: Option<String>,
     /// How long the first calls wait for the target's first answer before they fail (and the fallback target is used), and
-    /// for that of `service_config_source` before they go on without it: 5 s; zero is for ever. An answer of the registry that waiting cannot mend is not waited for. Calls that wait for
-    /// ready go on waiting.
+    /// for that of `service_config_source` before they go on without it: 5 s; zero is for ever. An answer of the registry
+    /// that waiting cannot mend is not waited for. Calls that wait for ready go on waiting.
     pub initial_timeout: Duration,
     /// A target to use while the main one has never answered: from when calls would otherwise fail, until the main one
-    /// answers, and never after that.
+    /// answers, and never after that. Refused with [`endpoints`](Self::endpoints); a target whose endpoints are written out
+    /// answers at once and never needs it.
     pub fallback_target: Option<String>,
     /// What of the target's changes is held back, for how long, and how much may leave at once. It does not concern
     /// lists that are written out, files and, unless its endpoints are probed, the system's resolver.
     pub pipeline: PipelineOptions,
     /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
-    /// nothing.
+    /// nothing. Its files are named by the target as it is written: whoever changes by the environment or by credentials
+    /// which registry that means gives each a directory of its own.
     pub snapshot_dir: Option<PathBuf>,
     /// What registries are asked with: the target's, the fallback's and the service config's.
     #[cfg(feature = "runtime")]
@@ -121,6 +124,38 @@ impl Default for ChannelOptions {
             zone: None,
             region: None,
         }
+    }
+}
+
+impl fmt::Debug for ChannelOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let redacted = |target: &Option<String>| target.as_deref().map(redact);
+        let mut shown = f.debug_struct("ChannelOptions");
+        shown
+            .field("endpoints", &self.endpoints)
+            .field("service_config", &self.service_config)
+            .field("named_lists", &self.named_lists)
+            .field("static_file", &self.static_file)
+            .field("drain_timeout", &self.drain_timeout)
+            .field("dns_refresh", &self.dns_refresh)
+            .field("dns_min_interval", &self.dns_min_interval)
+            .field("dns_servers", &self.dns_servers)
+            .field("system_dns", &self.system_dns)
+            .field("service_config_from_dns", &self.service_config_from_dns)
+            .field("dns_language", &self.dns_language)
+            .field("service_config_source", &redacted(&self.service_config_source))
+            .field("initial_timeout", &self.initial_timeout)
+            .field("fallback_target", &redacted(&self.fallback_target))
+            .field("pipeline", &self.pipeline)
+            .field("snapshot_dir", &self.snapshot_dir);
+        #[cfg(feature = "runtime")]
+        shown.field("credentials", &self.credentials).field("probe", &self.probe);
+        shown
+            .field("seed", &self.seed)
+            .field("default_authority", &self.default_authority)
+            .field("zone", &self.zone)
+            .field("region", &self.region)
+            .finish()
     }
 }
 

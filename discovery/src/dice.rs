@@ -11,9 +11,10 @@ pub struct Dice {
 }
 
 impl Dice {
-    /// `None` takes the seed from the operating system, by way of std's hash keys.
+    /// `None` takes the seed from the operating system, by way of std's hash keys, and from the number of the process: a forked child has
+    /// the keys of its parent, and all workers of a server would draw the same.
     pub fn new(seed: Option<u64>) -> Self {
-        Self { state: seed.unwrap_or_else(|| unpredictable(process::id())) }
+        Self { state: seed.unwrap_or_else(|| RandomState::new().hash_one(process::id())) }
     }
 
     /// The next number.
@@ -36,12 +37,6 @@ impl Dice {
         let share = self.roll() as f64 / u64::MAX as f64;
         (span - range) + (2 * range).mul_f64(share)
     }
-}
-
-/// A number that no other process has. A forked child inherits its parent's hash keys, so that all workers of a server would draw the same ones without the
-/// number of their process.
-pub(crate) fn unpredictable(process: u32) -> u64 {
-    RandomState::new().hash_one(process)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Names to endpoints: what a channel's target means, and the endpoints behind it.
 //!
-//! Everything here is plain data and pure functions but for two modules that touch the outside:
-//! [`static_list`] reads a file and [`system_dns`] asks the system's resolver. Neither has a thread
-//! of its own: the caller decides when to look and on which thread to wait.
+//! What decides is plain data and pure functions, in virtual time: [`target`] and [`record`] read what others have written, [`pipeline`] says what of
+//! a source's answers is believed and when. What touches the outside stands beside it: [`static_list`] and [`snapshot`] read and write files,
+//! [`system_dns`] asks the system's resolver, each on the thread that calls it. With the feature `runtime` there is one thread for everything else:
+//! `runtime` runs the watches of `backend`, `probe` checks what they find, `config_watch` follows configurations, and [`registration`] keeps servers
+//! registered.
 //!
 //! ```
 //! use evener_discovery::{StaticTarget, Target};

@@ -37,6 +37,8 @@ pub struct Pipeline {
     debounce: Debounce,
     publisher: Publisher,
     service_config: Option<Arc<str>>,
+    /// Whether the source has said which service config there is, or that there is none.
+    is_configured: bool,
     revision: Option<Arc<str>>,
     /// When the source was last read in full.
     read: Option<Instant>,
@@ -69,6 +71,7 @@ impl Pipeline {
             debounce: Debounce::new(options.debounce, options.max_delay),
             publisher: Publisher::default(),
             service_config: None,
+            is_configured: false,
             revision: None,
             read: None,
             touched: false,
@@ -78,7 +81,7 @@ impl Pipeline {
 
     /// Starts with what was known `age` ago, from disk: it is published as stale, and what the source's first answer does
     /// not contain is removed as if the source had reported it before. Without an endpoint, or once the source has
-    /// answered, it does nothing.
+    /// answered, it does nothing; a service config that the source has said already stays.
     pub fn restore(
         &mut self,
         endpoints: Vec<Endpoint>,
@@ -90,7 +93,7 @@ impl Pipeline {
         if endpoints.is_empty() || self.guard.is_known() {
             return;
         }
-        if service_config.is_some() {
+        if service_config.is_some() && !self.is_configured {
             self.configure(service_config);
         }
         self.contact.restored(age, now);
@@ -125,7 +128,10 @@ impl Pipeline {
                 self.answered(revision, now);
             }
             Event::Failed(error) => self.failed(error, now),
-            Event::ServiceConfig(config) => self.configure(config),
+            Event::ServiceConfig(config) => {
+                self.is_configured = true;
+                self.configure(config);
+            }
             Event::Skipped { count, example } => {
                 self.counters.skipped += count;
                 self.counters.skipped_example = Some(example);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::NEVER;
 use super::shared::{Companion, News, Shared};
 use crate::pipeline::{Pipeline, State, Status};
 use crate::snapshot::{Restored, SaveSchedule, SnapshotFile, Store};
@@ -14,8 +15,6 @@ use crate::snapshot::{Restored, SaveSchedule, SnapshotFile, Store};
 /// For so long a source may answer before what is on disk is used. A source that says that it cannot be asked is not
 /// waited for: at every start of a client whose registry is well, what has left since would come back for a while.
 const GRACE: Duration = Duration::from_secs(1);
-/// Far enough to be never.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The keeper of a watch, if its options want one.
 pub(super) fn keeper(shared: Arc<Shared<Pipeline>>) -> Option<Companion> {

@@ -40,6 +40,8 @@ mod task;
 mod thread;
 mod watch;
 
+use std::time::Duration;
+
 pub use crate::dice::Dice;
 pub use observer::{Observer, Woken};
 pub use options::{DnsOptions, WatchOptions};
@@ -51,3 +53,6 @@ pub(crate) use model::{Lists, Model};
 pub(crate) use shared::Shared;
 pub(crate) use thread::Guest;
 pub(crate) use watch::Subscription;
+
+/// Far enough to be never, and near enough that no clock overflows.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);

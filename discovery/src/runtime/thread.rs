@@ -11,6 +11,7 @@ use std::{fmt, io, mem};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc as tasks, watch};
 
+use super::NEVER;
 use super::beside;
 use super::model::{Lists, Model};
 use super::observer::Observer;
@@ -145,7 +146,8 @@ impl Runtime {
             let text = format!("`{scheme}` is no scheme: it is a letter, then letters, digits, +, - and .");
             return Err(SourceError::new(ErrorClass::Config, text));
         }
-        self.inner.lock().resolvers.insert(scheme.to_ascii_lowercase(), resolver);
+        let before = self.inner.lock().resolvers.insert(scheme.to_ascii_lowercase(), resolver);
+        drop(before); // Not behind the lock: its destructor is the user's.
         Ok(())
     }
 
@@ -325,9 +327,9 @@ impl Thread {
     /// Begins the end and waits for it.
     fn end(self, deadline: Duration) -> bool {
         let Self { id, closing, guest, ended, .. } = self;
-        let now = Instant::now();
+        let deadline = deadline.min(NEVER);
         drop(guest);
-        closing.send_replace(Some(now.checked_add(deadline).unwrap_or(now)));
+        closing.send_replace(Some(Instant::now() + deadline));
         if std::thread::current().id() == id {
             return false;
         }

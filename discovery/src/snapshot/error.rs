@@ -24,7 +24,7 @@ pub enum SnapshotErrorKind {
     Corrupt,
     /// The file is older than it may be; how old it is.
     Expired(Duration),
-    /// Anybody may write to the file, so that what it says is anybody's.
+    /// Anybody may write to the file, or it belongs to another user: what it says may be somebody else's.
     Insecure,
 }
 

@@ -6,14 +6,12 @@ use serde_json::json;
 
 use crate::json::{self, JsonError, Node};
 use crate::model::Endpoint;
-use crate::target::redact;
+use crate::target::{is_secret, redact};
 
 /// The only version there is. A file of another one is refused, not guessed at.
 const VERSION: i64 = 1;
 /// More than any real set takes, and little enough to read at a start.
 pub(super) const MAX_BYTES: usize = 64 << 20;
-/// Keys of metadata that hold secrets contain one of these.
-const SECRET_KEYS: [&str; 5] = ["token", "password", "passwd", "secret", "credential"];
 
 /// What was known of a target at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,9 +111,4 @@ fn write_endpoint(endpoint: &Endpoint) -> Option<String> {
     }
     let text = public.to_string();
     text.parse::<Endpoint>().is_ok().then_some(text)
-}
-
-fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    SECRET_KEYS.iter().any(|secret| key.contains(secret))
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -116,8 +117,8 @@ impl Store {
         let mut last = None;
         for _ in 0..8 {
             let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-            // Containers that share a disk have the same process ids.
-            let random = RandomState::new().hash_one(number);
+            // Containers that share a disk have the same process ids, and the workers of one server the same hash keys.
+            let random = RandomState::new().hash_one((number, process::id()));
             let path = self.directory.join(format!(".{name}.{random:016x}.tmp"));
             match private().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok((path, file)),
@@ -160,8 +161,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, SnapshotError> {
         Err(error) => return Err(refused(&error)),
     };
     let metadata = file.metadata().map_err(|error| refused(&error))?;
-    if is_writable_by_anybody(&metadata) {
-        let reason = "anybody may write to it, so it is not used; remove that permission or the file";
+    if let Some(reason) = distrust(&metadata) {
+        let reason = format!("{reason}, so it is not used; mend that or remove the file");
         return Err(SnapshotError::new(path, SnapshotErrorKind::Insecure, reason));
     }
     let mut bytes = Vec::new();
@@ -226,16 +227,22 @@ fn create_directory(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
+/// Why what a file says may be somebody else's word.
 #[cfg(unix)]
-fn is_writable_by_anybody(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
+fn distrust(metadata: &fs::Metadata) -> Option<&'static str> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    metadata.permissions().mode() & 0o002 != 0
+    if metadata.permissions().mode() & 0o002 != 0 {
+        return Some("anybody may write to it");
+    }
+    // In a directory that others may write to, they may have been there first: the name is no secret.
+    let is_ours = [0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid());
+    (!is_ours).then_some("it belongs to another user")
 }
 
 #[cfg(not(unix))]
-const fn is_writable_by_anybody(_: &fs::Metadata) -> bool {
-    false
+const fn distrust(_: &fs::Metadata) -> Option<&'static str> {
+    None
 }
 
 /// Makes the rename last through a power failure where the file system can promise that; not all can, and the file is

@@ -31,13 +31,16 @@ mod uri;
 use std::fmt;
 use std::str::FromStr;
 
-pub use consul::{ConsulAgent, ConsulConsistency, ConsulPlace, ConsulTarget};
+pub use consul::{
+    ConsulAgent, ConsulConsistency, ConsulPlace, ConsulTarget, ConsulWarning, ConsulWarningKind,
+};
 pub use custom::CustomTarget;
 pub use dns::{DnsParameters, DnsTarget, Family};
 pub use error::TargetError;
 pub use etcd::{EtcdFormat, EtcdTarget};
 pub use kubernetes::{KubernetesPort, KubernetesTarget};
 pub use srv::SrvTarget;
+pub(crate) use uri::is_secret;
 pub use uri::{RegistryUri, redact};
 
 use crate::model::Endpoint;

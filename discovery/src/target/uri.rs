@@ -3,8 +3,14 @@
 use super::TargetError;
 use crate::model::percent;
 
-/// Parts of a query whose value is never repeated: a key is secret if it contains one of these.
-const SECRET_KEYS: [&str; 6] = ["token", "password", "passwd", "secret", "auth", "key"];
+/// What the names of secrets contain.
+const SECRET: [&str; 7] = ["token", "password", "passwd", "secret", "credential", "auth", "key"];
+
+/// Whether what has this name, in a target's query or in an endpoint's metadata, is a secret: never repeated, never written to disk.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.iter().any(|part| name.contains(part))
+}
 
 /// `[//authority]path`, still percent-encoded.
 pub(super) struct Uri<'a> {
@@ -217,8 +223,7 @@ fn redact_query(text: &str) -> String {
 
 fn hide_value(parameter: &str) -> String {
     let Some((key, value)) = parameter.split_once('=') else { return parameter.to_owned() };
-    let lower = key.rsplit(['`', ' ']).next().unwrap_or(key).to_ascii_lowercase();
-    if !SECRET_KEYS.iter().any(|secret| lower.contains(secret)) {
+    if !is_secret(key.rsplit(['`', ' ']).next().unwrap_or(key)) {
         return parameter.to_owned();
     }
     let separator = value.find(['&', ';', '`', ' ']).map_or("", |at| &value[at..]);

@@ -377,3 +377,16 @@ fn what_is_on_disk_is_dropped_at_the_age_that_it_has_there() {
     world.until(seconds(600));
     assert_eq!((world.set().len(), world.last().state), (0, State::Unknown));
 }
+
+#[test]
+fn a_service_config_that_the_source_has_said_goes_before_the_one_on_disk() {
+    for said in [Some("{\"new\":1}"), None] {
+        let mut world = world();
+        world.say(Event::ServiceConfig(said.map(str::to_owned)));
+        world.fail();
+        let on_disk = Some("{\"old\":1}".to_owned());
+        world.pipeline.restore(vec![endpoint("1")], on_disk, seconds(60), world.now());
+        world.poll();
+        assert_eq!((world.set(), world.last().service_config.as_deref()), (addresses(&[1]), said));
+    }
+}

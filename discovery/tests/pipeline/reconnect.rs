@@ -104,6 +104,17 @@ fn only_a_connection_that_lasts_starts_anew() {
 }
 
 #[test]
+fn a_watch_that_is_renewed_goes_on_being_the_same_healthy_time() {
+    let start = Instant::now();
+    let mut reconnect = Reconnect::default();
+    for renewed in [0, 20, 40] {
+        reconnect.connected(start + seconds(renewed));
+    }
+    let splay = reconnect.next(start + seconds(45), u64::MAX);
+    assert!(splay > ms(4999), "{splay:?}: 45 s are a healthy time, however often it was renewed");
+}
+
+#[test]
 fn a_client_that_never_was_connected_begins_with_the_shortest_waits() {
     let start = Instant::now();
     let mut reconnect = Reconnect::default();

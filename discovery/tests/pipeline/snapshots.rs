@@ -141,7 +141,7 @@ fn no_secret_is_on_disk_nor_in_the_files_name() {
     let directory = Directory::new();
     let store = directory.store();
     let target = "consul://me:hush@agent:8500/user?token=hush&dc=a";
-    let endpoints = ["1;meta.api_token=hush;meta.dbPassword=hush;meta.version=2"];
+    let endpoints = ["1;meta.api_token=hush;meta.dbPassword=hush;meta.api_key=hush;meta.Authorization=hush;meta.version=2"];
     store.save(&file(target, &endpoints)).unwrap();
     let path = store.path_of(target);
     let content = fs::read_to_string(&path).unwrap();
@@ -161,7 +161,7 @@ fn no_secret_is_on_disk_nor_in_the_files_name() {
 #[cfg(unix)]
 #[test]
 fn only_its_owner_may_read_it_and_nobody_else_may_have_written_it() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, chown};
 
     let directory = Directory::new();
     let store = directory.store();
@@ -176,6 +176,12 @@ fn only_its_owner_may_read_it_and_nobody_else_may_have_written_it() {
     assert!(error.to_string().contains("anybody may write"), "{error}");
     store.save(&file(TARGET, &["1"])).unwrap();
     assert_eq!(mode(&path), 0o600);
+
+    // Only root may give a file away.
+    if chown(&path, Some(65_534), None).is_ok() {
+        let error = store.load(TARGET, DAY, time(1_000_000)).unwrap_err();
+        assert_eq!(error.kind, SnapshotErrorKind::Insecure, "somebody else's");
+    }
 }
 
 #[test]

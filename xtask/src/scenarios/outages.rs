@@ -5,9 +5,12 @@ use super::load::Loads;
 use super::registry::{PORT, Registry};
 use super::{Case, Place};
 use crate::programs::{Language, Programs};
+use evener_test_servers::Proxy;
 use std::time::Duration;
 
 const SERVERS: u8 = 4;
+/// One more for each time that a change is to be heard of.
+const CHANGES: u8 = 4;
 /// To find everything at the start, and to hear of a change once a registry is back: the longest pause between two attempts
 /// is part of it.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -53,7 +56,7 @@ impl<'a> Story<'a> {
         number: u8,
         registry: &'a dyn Registry,
     ) -> Result<Self, String> {
-        let mut hosts: Vec<String> = (1..=SERVERS + 3).map(|last| place.host(number, last)).collect();
+        let mut hosts: Vec<String> = (1..=SERVERS + CHANGES).map(|last| place.host(number, last)).collect();
         let mut fleet = Fleet::new(programs, Language::Cpp)?;
         fleet.start(&addresses(&hosts))?;
         let spare = hosts.split_off(usize::from(SERVERS));
@@ -86,8 +89,17 @@ impl<'a> Story<'a> {
         self.loads.no_failures()
     }
 
-    /// The connections are there and silent; what is changed meanwhile is known afterwards, though the history of it is gone.
+    /// The connections are there and silent; what is changed meanwhile is known afterwards, though the history of it is gone. Once they
+    /// speak again as if nothing had been, once they have to be made anew.
     fn cut(&mut self) -> Result<(), String> {
+        self.is_cut_until(Proxy::mend)?;
+        self.is_cut_until(|proxy| {
+            proxy.sever();
+            proxy.mend();
+        })
+    }
+
+    fn is_cut_until(&mut self, returns: impl Fn(&Proxy)) -> Result<(), String> {
         let proxy = self.registry.proxy().ok_or("no proxy")?;
         proxy.cut();
         let host = self.spare.pop().ok_or("no spare server")?;
@@ -96,8 +108,7 @@ impl<'a> Story<'a> {
         self.registry.compact();
         let before = addresses(self.hosts.get(..self.hosts.len() - 1).unwrap_or_default());
         self.loads.during("the set is whole", AWAY, |load| load.ready().len() == before.len())?;
-        proxy.sever();
-        proxy.mend();
+        returns(proxy);
         self.loads.until_ready("the change is heard of", LIMIT, &addresses(&self.hosts))?;
         self.loads.no_failures()
     }

@@ -18,7 +18,7 @@ pub const RESULTS: &str = "benches/RESULTS.md";
 pub const LATENCY: &str = "benches/LATENCY.md";
 
 /// The files of figures that the README quotes.
-const FIGURES: &[&str] = &[RESULTS];
+const FIGURES: &[&str] = &[RESULTS, LATENCY];
 
 /// The files whose marked part the README must quote: `<!-- FILE -->`, then a fence.
 const QUOTED: [&str; 4] = [

@@ -25,7 +25,7 @@ pub const CLIPPY: Step = Step {
 
 pub const FEATURES: Step = Step {
     name: "features",
-    what: "no warning either in the libraries without features, or with each feature alone",
+    what: "no warning either in the libraries without features, or with each feature alone; the channel without any works",
     needs: clippy_needs,
     run: features,
 };
@@ -39,7 +39,7 @@ pub const TESTS: Step = Step {
 
 pub const MSRV: Step = Step {
     name: "msrv",
-    what: "the stated oldest Rust builds the libraries, and no dependency asks for a newer one",
+    what: "the stated oldest Rust builds the libraries; no dependency asks for a newer one or brings OpenSSL",
     needs: toolchain::packages,
     run: msrv,
 };
@@ -110,6 +110,9 @@ fn features(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
             }
         }
     }
+    // Static lists and names that the system looks up are there in every build.
+    let without_any = ["--package", "evener-channel", "--no-default-features", "--no-fail-fast"];
+    wrong.extend(counted(cargo(workspace, "test").args(without_any), tally).err());
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
@@ -153,7 +156,8 @@ fn msrv(workspace: &Workspace, _: &mut Tally) -> Result<(), String> {
     let metadata: Value =
         serde_json::from_str(metadata).map_err(|error| format!("cargo metadata: {error}"))?;
     let packages = metadata["packages"].as_array().ok_or("cargo metadata lists no packages")?;
-    let wrong: Vec<String> = packages.iter().filter_map(wrong_version).collect();
+    let wrong: Vec<String> =
+        packages.iter().flat_map(|package| [wrong_version(package), unwanted(package)]).flatten().collect();
     if !wrong.is_empty() {
         return Err(wrong.join("\n"));
     }
@@ -197,6 +201,12 @@ fn wrong_version(package: &Value) -> Option<String> {
     }
 }
 
+/// TLS is rustls: what links OpenSSL could not be carried by a wheel.
+fn unwanted(package: &Value) -> Option<String> {
+    let name = package["name"].as_str()?;
+    ["openssl-sys", "native-tls"].contains(&name).then(|| format!("{name} is among the dependencies"))
+}
+
 fn numbers(version: &str) -> (u32, u32) {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
@@ -213,6 +223,12 @@ mod tests {
         assert_eq!(wrong_version(&package("1.70.0")), None);
         assert_eq!(wrong_version(&package("1.88.1")), None);
         assert_eq!(wrong_version(&package("1.89")), Some("x asks for Rust 1.89".to_string()));
+    }
+
+    #[test]
+    fn what_links_openssl_is_named() {
+        assert_eq!(unwanted(&json!({"name": "openssl-probe"})), None);
+        assert!(unwanted(&json!({"name": "openssl-sys"})).is_some());
     }
 
     #[test]
