@@ -54,7 +54,8 @@ pub(super) fn registrar(
     let target = ConsulTarget::parse_agent(target)
         .map_err(|error| SourceError::new(ErrorClass::Config, error.to_string()))?;
     let settings = Settings::new(&target, &options.credentials, &environment)?;
-    let mut dice = Dice::new(options.seed);
+    // Whose it is must not follow from a seed: two servers may well be given the same.
+    let mut dice = Dice::new(None);
     Ok(ConsulRegistrar {
         api: Api::new(settings),
         owner: format!("{:016x}{:016x}", dice.roll(), dice.roll()),
@@ -89,18 +90,11 @@ impl Registrar for ConsulRegistrar {
 
     async fn beat(&mut self) -> Result<Beat, SourceError> {
         let Some(held) = &self.held else { return Ok(Beat::Gone) };
-        for check in agent::ttl_checks(&held.body) {
-            let sign = json!({"Status": "passing", "Output": "alive"});
-            let mut question = Question::put(format!("/v1/agent/check/update/{}", segment(&check)));
-            question.body = Some(sign.to_string().into_bytes());
-            let answer = self.ask(question).await?;
-            if is_unknown(&answer) {
-                self.held = None;
-                return Ok(Beat::Gone);
-            }
-            expect(&answer, "sign of life")?;
+        if self.give_sign(&held.body).await? {
+            return Ok(Beat::Alive);
         }
-        Ok(Beat::Alive)
+        self.held = None;
+        Ok(Beat::Gone)
     }
 
     async fn verify(&mut self, record: &Record) -> Result<Finding, SourceError> {
@@ -158,11 +152,29 @@ impl ConsulRegistrar {
         expect(&answer, "registration")?;
         self.was_ours = true;
         let was_draining = self.maintenance().await?.as_deref() == Some(REASON);
-        if is_draining == was_draining || self.maintain(is_draining).await? {
+        let is_known = is_draining == was_draining || self.maintain(is_draining).await?;
+        // An agent that knew such a check keeps its status, whatever the registration says: the critical one of a server
+        // that died would stay until the next sign of life.
+        if is_known && self.give_sign(body).await? {
             return Ok(());
         }
         let id = self.id.as_deref().unwrap_or_default();
         Err(SourceError::new(ErrorClass::Protocol, format!("consul: the agent has forgotten {id} at once")))
+    }
+
+    /// Says that the server is alive, to each check that waits for it. False: the agent does not know one of them.
+    async fn give_sign(&self, body: &Value) -> Result<bool, SourceError> {
+        for check in agent::ttl_checks(body) {
+            let sign = json!({"Status": "passing", "Output": "alive"});
+            let mut question = Question::put(format!("/v1/agent/check/update/{}", segment(&check)));
+            question.body = Some(sign.to_string().into_bytes());
+            let answer = self.ask(question).await?;
+            if is_unknown(&answer) {
+                return Ok(false);
+            }
+            expect(&answer, "sign of life")?;
+        }
+        Ok(true)
     }
 
     /// Puts the service into maintenance, or takes it out. False: the agent does not know the service.

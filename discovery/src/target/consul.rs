@@ -11,7 +11,6 @@ use crate::record::consul::duration;
 
 /// What Consul itself allows at most.
 const MAX_WAIT: Duration = Duration::from_secs(600);
-const DEFAULT_MAX_STALE: Duration = Duration::from_secs(10);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Parameters that may be given several times.
@@ -64,7 +63,7 @@ const KNOWN: [&str; 26] = [
 /// | `limit=N` | only N instances that can take calls (of each datacenter): always the same for one process, others for another |
 /// | `stale`, `consistent`, `cached` | any server may answer (the default), a quorum confirms, or the agent answers from its cache; `stale=false` asks the leader |
 /// | `max-stale=10s` | how old an answer may be before the leader is asked |
-/// | `wait=5m` | how long one question waits for a change, 1 s to 10 min; 55 s where a proxy is seen |
+/// | `wait=5m` | how long one question waits for a change, 1 s to 10 min; 55 s where a proxy is seen, or has cut a wait off |
 /// | `timeout=10s` | the time for a connection, and for an answer beyond the wait |
 /// | `max-backoff=60s` | the longest pause between attempts |
 /// | `tls` | HTTPS; port 8501 unless given |
@@ -108,7 +107,8 @@ pub struct ConsulTarget {
     pub consistency: ConsulConsistency,
     /// How old a stale or cached answer may be: 10 s.
     pub max_stale: Duration,
-    /// How long a question waits for a change; `None` is 5 min, or 55 s where a proxy is seen.
+    /// How long a question waits for a change; `None` is 5 min, or 55 s where a proxy is seen or has cut a
+    /// wait off.
     pub wait: Option<Duration>,
     /// The time for a connection, and for an answer beyond the wait: 10 s.
     pub timeout: Duration,
@@ -118,7 +118,44 @@ pub struct ConsulTarget {
     pub zone_key: String,
     /// The key of metadata that holds the region: `region`.
     pub region_key: String,
-    warnings: Vec<String>,
+    warnings: Vec<ConsulWarning>,
+}
+
+/// Something in a target that is understood and should not stand there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsulWarning {
+    /// What becomes of it.
+    pub kind: ConsulWarningKind,
+    /// The part of the target: `authority` or `query`.
+    pub part: &'static str,
+    /// What stands there: a parameter's name, or `user and password`.
+    pub what: &'static str,
+    /// Why it should not, and what to do instead.
+    pub reason: &'static str,
+}
+
+/// What becomes of something that should not stand in a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConsulWarningKind {
+    /// It is used, and is a secret in a place that is no secret.
+    Secret,
+    /// It is left out.
+    Ignored,
+    /// It is taken for what it is called now.
+    Deprecated,
+}
+
+impl fmt::Display for ConsulWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let manner = match self.kind {
+            ConsulWarningKind::Secret => "",
+            ConsulWarningKind::Ignored => "is left out: ",
+            ConsulWarningKind::Deprecated => "deprecated; ",
+        };
+        write!(f, "{}: {}: {manner}{}", self.part, self.what, self.reason)
+    }
 }
 
 /// Where Consul's HTTP API is.
@@ -246,7 +283,7 @@ fn parse_any(rest: &str) -> Result<ConsulTarget, TargetError> {
         weights: query.boolean("weights")?.unwrap_or(true),
         limit: query.limit()?,
         consistency: query.consistency()?,
-        max_stale: query.span("max-stale")?.unwrap_or(DEFAULT_MAX_STALE),
+        max_stale: query.span("max-stale")?.unwrap_or(ConsulTarget::DEFAULT_MAX_STALE),
         wait: query.wait()?,
         timeout: query.positive_span("timeout")?.unwrap_or(DEFAULT_TIMEOUT),
         max_backoff: query.positive_span("max-backoff")?,
@@ -370,40 +407,40 @@ impl Query<'_> {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        let given = |key: &str| self.uri.parameter(key).is_some();
-        let mut warnings = Vec::new();
-        let mut warn = |holds: bool, text: &str| {
-            if holds {
-                warnings.push(text.to_owned());
-            }
+    fn warnings(&self) -> Vec<ConsulWarning> {
+        use ConsulWarningKind::{Deprecated, Ignored, Secret};
+
+        let takes_critical = matches!(self.boolean("healthy"), Ok(Some(false)));
+        let (healthy, instead) = if takes_critical {
+            (Ignored, "an instance with a critical check takes no calls")
+        } else {
+            (Deprecated, "write passing")
         };
-        warn(
-            given("token"),
-            "query: token: a target is written to logs; use CONSUL_HTTP_TOKEN_FILE or the channel's credentials",
-        );
-        warn(
-            self.uri.user.is_some(),
-            "authority: user and password: a target is written to logs; use CONSUL_HTTP_AUTH or the channel's credentials",
-        );
-        warn(
-            given("near"),
-            "query: near: is left out: it switches Consul's streaming off; the zone of each instance is known to the policy",
-        );
-        warn(
-            given("insecure"),
-            "query: insecure: is left out: certificates are always checked; name the authority in CONSUL_CACERT",
-        );
-        let critical =
-            self.uri.parameter("healthy").is_some_and(|_| matches!(self.boolean("healthy"), Ok(Some(false))));
-        warn(critical, "query: healthy: is left out: an instance with a critical check takes no calls");
-        warn(given("healthy") && !critical, "query: healthy: deprecated; write passing");
-        warn(
-            given("allow-stale"),
-            "query: allow-stale: deprecated; stale is the default, stale=false asks the leader",
-        );
-        warn(given("require-consistent"), "query: require-consistent: deprecated; write consistent");
-        warnings
+        let parameters = [
+            (
+                Secret,
+                "token",
+                "a target is written to logs; use CONSUL_HTTP_TOKEN_FILE or the channel's credentials",
+            ),
+            (
+                Ignored,
+                "near",
+                "it switches Consul's streaming off; the zone of each instance is known to the policy",
+            ),
+            (Ignored, "insecure", "certificates are always checked; name the authority in CONSUL_CACERT"),
+            (healthy, "healthy", instead),
+            (Deprecated, "allow-stale", "stale is the default, stale=false asks the leader"),
+            (Deprecated, "require-consistent", "write consistent"),
+        ];
+        let given = parameters.into_iter().filter(|(_, key, _)| self.uri.parameter(key).is_some());
+        let given = given.map(|(kind, what, reason)| ConsulWarning { kind, part: "query", what, reason });
+        let user = self.uri.user.as_ref().map(|_| ConsulWarning {
+            kind: Secret,
+            part: "authority",
+            what: "user and password",
+            reason: "a target is written to logs; use CONSUL_HTTP_AUTH or the channel's credentials",
+        });
+        user.into_iter().chain(given).collect()
     }
 }
 
@@ -412,6 +449,9 @@ fn refused(key: &str, reason: &str) -> TargetError {
 }
 
 impl ConsulTarget {
+    /// How old an answer may be unless the target says otherwise.
+    pub const DEFAULT_MAX_STALE: Duration = Duration::from_secs(10);
+
     /// Reads `consul://[agent][/][?parameters]`, where a service need not be named: what registration takes.
     ///
     /// # Errors
@@ -429,8 +469,8 @@ impl ConsulTarget {
         &self.service
     }
 
-    /// What the target asks for that it should not, each as `part: what: why and what instead`.
-    pub fn warnings(&self) -> &[String] {
+    /// What the target asks for that it should not. A channel that is opened with it logs them; `lint` has them as findings.
+    pub fn warnings(&self) -> &[ConsulWarning] {
         &self.warnings
     }
 
@@ -465,7 +505,7 @@ impl ConsulTarget {
         add("consistent", flag(self.consistency == ConsulConsistency::Consistent));
         add("cached", flag(self.consistency == ConsulConsistency::Cached));
         let span = |span: Duration, default: Duration| (span != default).then(|| duration::encode(span));
-        add("max-stale", span(self.max_stale, DEFAULT_MAX_STALE));
+        add("max-stale", span(self.max_stale, Self::DEFAULT_MAX_STALE));
         add("wait", self.wait.map(duration::encode));
         add("timeout", span(self.timeout, DEFAULT_TIMEOUT));
         add("max-backoff", self.max_backoff.map(duration::encode));

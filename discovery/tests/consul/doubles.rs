@@ -13,32 +13,48 @@ use crate::{plain, quick};
 
 /// A request as the double saw it.
 #[derive(Clone, Debug)]
-struct Seen {
+pub struct Seen {
     /// Path and query.
-    url: String,
+    pub url: String,
+    pub at: Instant,
     authorization: Option<String>,
-    at: Instant,
 }
 
 impl Seen {
-    fn has(&self, parameter: &str) -> bool {
+    pub fn has(&self, parameter: &str) -> bool {
         self.url.split(['?', '&']).any(|part| part == parameter)
+    }
+
+    /// Whether it asks for a service or a key, and not for rights.
+    fn is_question(&self) -> bool {
+        self.url.starts_with("/v1/health/") || self.url.starts_with("/v1/kv/")
     }
 }
 
 /// What it answers: status, header lines, body. An answer without a body is never sent: the request waits.
-type Reply = (u16, String, Option<String>);
+pub type Reply = (u16, String, Option<String>);
 
-struct ConsulDouble {
-    address: String,
+pub struct ConsulDouble {
+    pub address: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl ConsulDouble {
-    fn start(reply: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static) -> Self {
+    /// `reply` answers each question for a service or a key, the first with number 1. It has no ACLs.
+    pub fn start(reply: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::with_rights(reply, |_| (401, String::new(), Some("ACL support disabled".to_owned())))
+    }
+
+    /// `rights` answers whoever asks what a token may read, by how often that was asked.
+    pub fn with_rights(
+        reply: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static,
+        rights: impl Fn(usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
+        let reply =
+            move |number, seen: &Seen| if seen.is_question() { reply(number, seen) } else { rights(number) };
         let (log, reply) = (Arc::clone(&seen), Arc::new(reply));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -49,20 +65,33 @@ impl ConsulDouble {
         Self { address, seen }
     }
 
-    fn open(&self, query: &str) -> Backend {
-        Backend::open(&format!("consul://{}/svc?max-backoff=50ms{query}", self.address), &quick())
+    pub fn open(&self, query: &str) -> Backend {
+        Backend::open(&self.target("svc", query), &quick())
     }
 
-    fn seen(&self) -> Vec<Seen> {
+    pub fn target(&self, path: &str, query: &str) -> String {
+        format!("consul://{}/{path}?max-backoff=50ms{query}", self.address)
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// The queries for the service, once there are so many.
-    fn queries(&self, count: usize) -> Vec<Seen> {
+    pub fn queries(&self, count: usize) -> Vec<Seen> {
+        self.seen_of("/v1/health/service/svc?", count)
+    }
+
+    /// The questions for what may be read, once there are so many.
+    pub fn rights(&self, count: usize) -> Vec<Seen> {
+        self.seen_of("/v1/internal/acl/authorize?", count)
+    }
+
+    fn seen_of(&self, path: &str, count: usize) -> Vec<Seen> {
         let mut found = Vec::new();
-        evener_test_servers::eventually(&format!("{count} queries"), crate::support::LIMIT, || {
+        evener_test_servers::eventually(&format!("{count} of {path}"), crate::support::LIMIT, || {
             found = self.seen();
-            found.retain(|seen| seen.url.starts_with("/v1/health/service/svc?"));
+            found.retain(|seen| seen.url.starts_with(path));
             found.len() >= count
         });
         found
@@ -75,13 +104,9 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Seen>>, reply: &dyn Fn(usize, &Seen)
         let number = {
             let mut log = log.lock().unwrap();
             log.push(seen.clone());
-            log.iter().filter(|seen| seen.url.starts_with("/v1/health/")).count()
+            log.iter().filter(|other| other.is_question() == seen.is_question()).count()
         };
-        let (status, headers, body) = if seen.url.starts_with("/v1/health/") {
-            reply(number, &seen)
-        } else {
-            (401, String::new(), Some(String::new()))
-        };
+        let (status, headers, body) = reply(number, &seen);
         let Some(body) = body else { continue };
         let text = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len());
         if (&stream).write_all(text.as_bytes()).is_err() {
@@ -115,17 +140,23 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     Some(Seen { url, authorization: header("authorization"), at: Instant::now() })
 }
 
-fn index(index: u64) -> String {
+pub fn index(index: u64) -> String {
     format!("X-Consul-Index: {index}\r\n")
 }
 
-fn instances(count: u8) -> Option<String> {
+/// As many instances as that.
+pub fn instances(count: u8) -> Option<String> {
+    these(&(1..=count).collect::<Vec<_>>())
+}
+
+/// The instances with these numbers.
+pub fn these(numbers: &[u8]) -> Option<String> {
     let one = |number| {
         format!(
             r#"{{"Service": {{"ID": "{number}", "Address": "10.0.0.{number}", "Port": 80}}, "Checks": []}}"#
         )
     };
-    Some(format!("[{}]", (1..=count).map(one).collect::<Vec<_>>().join(",")))
+    Some(format!("[{}]", numbers.iter().map(one).collect::<Vec<_>>().join(",")))
 }
 
 #[test]
@@ -146,6 +177,17 @@ fn an_index_that_goes_backward_begins_anew() {
         .collect();
     assert_eq!(asked, [true; 4], "{queries:#?}");
     assert!(queries.iter().all(|seen| !seen.url.contains("near")));
+}
+
+#[test]
+fn near_is_never_asked_for() {
+    for mode in ["", "&cached", "&stale=false"] {
+        let double = ConsulDouble::start(|number, _| (200, index(5), instances(1).filter(|_| number == 1)));
+        let mut backend = double.open(&format!("&near=_agent{mode}"));
+        backend.until_set(&["10.0.0.1:80"]);
+        let queries = double.queries(2);
+        assert!(queries.iter().all(|seen| !seen.url.contains("near")), "{queries:#?}");
+    }
 }
 
 #[test]
@@ -228,20 +270,6 @@ fn a_cache_that_is_old_is_no_news() {
     backend.until_set(&["10.0.0.1:80", "10.0.0.2:80"]);
     let error = backend.until_failed(ErrorClass::Unreachable);
     assert!(error.message.contains("cache"), "{error}");
-}
-
-#[test]
-fn an_answer_that_was_filtered_and_lacks_what_is_known_is_refused() {
-    let double = ConsulDouble::start(|number, _| {
-        let filtered = format!("{}X-Consul-Results-Filtered-By-ACLs: true\r\n", index(5));
-        (200, filtered, instances(if number == 1 { 3 } else { 2 }))
-    });
-    let mut backend = double.open("");
-    backend.until_set(&["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]);
-    for _ in 0..2 {
-        let event = backend.next();
-        assert!(matches!(&event, Event::Failed(error) if error.class == ErrorClass::Denied), "{event:?}");
-    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod config;
 mod doubles;
 mod failover;
 mod outage;
+mod refusals;
 mod registration;
 #[path = "../support/mod.rs"]
 mod support;

@@ -9,7 +9,7 @@ use evener_discovery::registration::{
     self, Check, CheckKind, Registration, RegistrationOptions, RegistrationState, ServiceDefinition,
 };
 use evener_discovery::runtime::Runtime;
-use evener_test_servers::{Consul, ConsulOptions, Scratch, eventually};
+use evener_test_servers::{Consul, ConsulOptions, Proxy, Scratch, eventually};
 use serde_json::Value;
 
 use crate::support::LIMIT;
@@ -243,6 +243,54 @@ fn an_id_belongs_to_one_server_and_a_restarted_one_takes_its_own_over() {
     assert_eq!(again.status().unwrap().publications, verified);
     assert!(again.close(Duration::ZERO, LIMIT));
     drop(first);
+}
+
+#[test]
+fn servers_with_the_same_seed_are_two_servers() {
+    let Some(consul) = shared() else { return };
+    let runtime = Runtime::new();
+    let target = format!("consul://{}", consul.http());
+    let begin = |port: u16| {
+        let mut seeded = definition("seeded", port);
+        seeded.id = Some("seeded".to_owned());
+        let options = RegistrationOptions { seed: Some(7), ..quick() };
+        runtime.register(&target, seeded, options, None).unwrap()
+    };
+    let first = begin(1008);
+    assert!(first.wait_registered(LIMIT));
+    let second = begin(1009);
+    eventually("a refusal", LIMIT, || {
+        second
+            .status()
+            .and_then(|status| status.last_error)
+            .is_some_and(|error| error.message.contains("taken by another"))
+    });
+    assert_eq!(consul.get("/v1/agent/service/seeded")["Port"], 1008);
+}
+
+#[test]
+fn a_server_that_comes_back_over_its_failed_check_passes_at_once() {
+    let Some(consul) = shared() else { return };
+    let proxy = Proxy::start(&consul.http());
+    let mut back = definition("back", 1010);
+    // No sign of life is due for far longer than this takes.
+    back.ttl = Duration::from_secs(300);
+    let (runtime, options) = (Runtime::new(), quick());
+    let options = RegistrationOptions { drop_deadline: Duration::from_millis(100), ..options };
+    let target = format!("consul://{}", proxy.address());
+    let first = runtime.register(&target, back.clone(), options, None).unwrap();
+    assert!(first.wait_registered(LIMIT));
+    // The process is gone, and had no time to say so; its check has failed meanwhile.
+    proxy.cut();
+    proxy.sever();
+    drop(first);
+    consul.put("/v1/agent/check/fail/back-1010:alive", "");
+    let status = || consul.get("/v1/agent/checks")["back-1010:alive"]["Status"].clone();
+    assert_eq!(status(), "critical");
+    let again = start(consul, &Runtime::new(), back);
+    assert_eq!(status(), "passing");
+    eventually("it is found again", LIMIT, || passing(consul, "back") == 1);
+    assert!(again.close(Duration::ZERO, LIMIT));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use evener_discovery::{ErrorClass, Event};
+use evener_test_servers::Consul;
 use serde_json::json;
 
 use crate::support::Backend;
@@ -61,6 +62,19 @@ fn maintenance_of_a_service_takes_it_out() {
     backend.until_set(&["10.0.0.1:50051;condition=unhealthy"]);
     consul.put("/v1/agent/service/maintenance/maintained-1?enable=false", "");
     backend.until_set(&["10.0.0.1:50051"]);
+}
+
+#[test]
+fn maintenance_of_a_node_takes_its_instances_out() {
+    let Some(consul) = Consul::start() else { return };
+    consul.register(&instance("on-node", 1));
+    consul.register(&instance("on-node", 2));
+    let mut backend = open(&consul, "on-node");
+    backend.until_set(&["10.0.0.1:50051", "10.0.0.2:50051"]);
+    consul.put("/v1/agent/maintenance?enable=true", "");
+    backend.until_set(&["10.0.0.1:50051;condition=unhealthy", "10.0.0.2:50051;condition=unhealthy"]);
+    consul.put("/v1/agent/maintenance?enable=false", "");
+    backend.until_set(&["10.0.0.1:50051", "10.0.0.2:50051"]);
 }
 
 #[test]

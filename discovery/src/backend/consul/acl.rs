@@ -6,15 +6,25 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::api::{Api, Question};
+use super::api::{Api, Question, Refusal};
 use crate::event::{ErrorClass, SourceError};
 
-/// Asks whether something may be read at all: a `service` or a `key` by its name. Without ACLs everything may.
+/// What of a query says where to ask. A peer is none of these: what may be read of its services is for one's own
+/// datacenter to say.
+const WHERE: [&str; 3] = ["dc", "ns", "partition"];
+
+/// Asks whether something may be read at all: a `service` or a `key` by its name, where the `query` for it looks. Without
+/// ACLs everything may.
 ///
 /// # Errors
 /// It may not ([`ErrorClass::Denied`]), or nobody could be asked.
-pub(crate) async fn may_read(api: &Api, resource: &str, name: &str, title: &str) -> Result<(), SourceError> {
-    let settings = api.settings();
+pub(crate) async fn may_read(
+    api: &Api,
+    resource: &str,
+    name: &str,
+    title: &str,
+    query: &[(&'static str, String)],
+) -> Result<(), Refusal> {
     let mut wanted = vec![json!({"Resource": resource, "Access": "read", "Segment": name})];
     if resource == "service" && !api.has_token() {
         // Only whoever has a token is told of nodes that were left out.
@@ -22,12 +32,13 @@ pub(crate) async fn may_read(api: &Api, resource: &str, name: &str, title: &str)
     }
     let mut question = Question::new(Method::POST, "/v1/internal/acl/authorize".to_owned());
     question.body = Some(Value::Array(wanted).to_string().into_bytes());
-    question.query.extend(settings.namespace.clone().map(|name| ("ns", name)));
-    question.query.extend(settings.partition.clone().map(|name| ("partition", name)));
+    question.query.extend(query.iter().filter(|(key, _)| WHERE.contains(key)).cloned());
     let answer = api.ask(question).await?;
     match answer.status {
         // No ACLs; or an agent too old to be asked.
         401 | 404 | 405 => Ok(()),
+        // Another datacenter that has none, in the words of the agent that has asked it.
+        500 if answer.text().contains("ACL support disabled") => Ok(()),
         200 if allows(&answer.body) => Ok(()),
         200 => {
             let who = if api.has_token() { "the ACL token" } else { "without an ACL token one" };
@@ -35,9 +46,9 @@ pub(crate) async fn may_read(api: &Api, resource: &str, name: &str, title: &str)
             let text = format!(
                 "consul: {title}: the answer is empty, and {who} may not read it (it needs {rights}): it may well be there"
             );
-            Err(SourceError::new(ErrorClass::Denied, text))
+            Err(SourceError::new(ErrorClass::Denied, text).into())
         }
-        _ => Err(answer.refusal(title).error),
+        _ => Err(answer.refusal(title)),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Consul's HTTP API: one request and its answer.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method};
 use zeroize::Zeroizing;
 
@@ -22,12 +23,31 @@ const MAX_BODY: usize = 64 << 20;
 const TLS_INTERVAL: Duration = Duration::from_secs(30);
 /// How much of an error's text is repeated.
 const MAX_REASON: usize = 300;
+/// What a rate limit's pause is where none is asked for.
+const RATE_PAUSE: Duration = Duration::from_secs(1);
+/// How Consul begins when what it was asked is wrong. A 400 by itself says nothing: proxies answer it as well, and so does
+/// whoever wants TLS and gets none.
+const WRONG_QUESTION: [&str; 12] = [
+    "Invalid query parameter",
+    "Invalid value for",
+    "Invalid index",
+    "Invalid wait",
+    "Invalid max_stale",
+    "Invalid service",
+    "Invalid check",
+    "Invalid Weight",
+    "Missing service",
+    "Missing key",
+    "Cannot specify ?",
+    "Request decode failed",
+];
 
 /// A connection to an agent's HTTP API. Cheap to share.
 pub(crate) struct Api {
     settings: Settings,
     base: String,
     state: Mutex<State>,
+    has_accepted: AtomicBool,
 }
 
 struct State {
@@ -122,7 +142,7 @@ impl Answer {
         let class = match self.status {
             401 | 403 => ErrorClass::Denied,
             429 | 503 => ErrorClass::RateLimited,
-            400 => ErrorClass::Config,
+            400 if WRONG_QUESTION.iter().any(|words| text.starts_with(words)) => ErrorClass::Config,
             502 | 504 => ErrorClass::Unreachable,
             _ if text.contains("ACL not found") || text.contains("Permission denied") => ErrorClass::Denied,
             // Newer agents answer these with 400.
@@ -144,7 +164,8 @@ impl Answer {
             _ => "",
         };
         let error = SourceError::new(class, format!("consul: {what}: {} {text}{advice}", self.status));
-        Refusal { error, retry_after: self.retry_after }
+        let least = (class == ErrorClass::RateLimited).then_some(RATE_PAUSE);
+        Refusal { error, retry_after: self.retry_after.or(least) }
     }
 }
 
@@ -152,7 +173,7 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub error: SourceError,
-    /// The pause that was asked for.
+    /// The pause that was asked for, or that a rate limit stands for.
     pub retry_after: Option<Duration>,
 }
 
@@ -172,7 +193,7 @@ impl Api {
             password: settings.user.clone().map(|(_, password)| SecretReader::new(password)),
         };
         let base = settings.base();
-        Self { settings, base, state: Mutex::new(state) }
+        Self { settings, base, state: Mutex::new(state), has_accepted: AtomicBool::new(false) }
     }
 
     pub const fn settings(&self) -> &Settings {
@@ -182,6 +203,16 @@ impl Api {
     /// Whether requests carry a token.
     pub fn has_token(&self) -> bool {
         self.settings.token.is_some()
+    }
+
+    /// The registry has answered what it was asked for: the target makes sense to it.
+    pub fn set_accepted(&self) {
+        self.has_accepted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ever has.
+    pub fn has_accepted(&self) -> bool {
+        self.has_accepted.load(Ordering::Relaxed)
     }
 
     /// Asks, with the token and the certificates as they are now.
@@ -197,7 +228,7 @@ impl Api {
                 None => state.token.as_mut().map(SecretReader::refresh).transpose()?,
             };
             if let Some(token) = token.filter(|token| !token.is_empty()) {
-                request = request.header("X-Consul-Token", token.as_str());
+                request = request.header("X-Consul-Token", self.header(&token)?);
             }
             if let Some((name, _)) = &self.settings.user {
                 let password = state.password.as_mut().map(SecretReader::refresh).transpose()?;
@@ -210,6 +241,17 @@ impl Api {
             None => request,
         };
         self.read(request).await.map_err(|error| self.unanswered(error))
+    }
+
+    /// A token as a header's value. One that cannot be one comes from a file that is being written, as a rule.
+    fn header(&self, token: &str) -> Result<HeaderValue, SourceError> {
+        let mut value = HeaderValue::from_str(token).map_err(|_| {
+            let text =
+                format!("consul at {}: the ACL token has characters that none has", self.settings.agent);
+            SourceError::new(ErrorClass::Denied, text)
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 
     async fn read(&self, request: reqwest::RequestBuilder) -> Result<Answer, ReadError> {
@@ -361,3 +403,7 @@ fn causes(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 /// Below what proxies usually let a silent request live.
 pub(crate) const PROXIED_WAIT: Duration = Duration::from_secs(55);
+/// A wait that ends in a failure before this did so for another reason than its length.
+const CUT_AFTER: Duration = Duration::from_secs(25);
 
 /// The loop of one blocking query.
 ///
@@ -78,6 +80,14 @@ impl Blocking {
     pub const fn failed(&mut self) {
         self.index = 0;
         self.next_at = None;
+    }
+
+    /// The question that was asked at `asked` was cut off: its connection was closed, or a gateway gave it up. Where it had
+    /// waited for long a proxy that does not show itself has done so.
+    pub fn cut(&mut self, asked: Instant, now: Instant) {
+        if self.index > 0 && now.saturating_duration_since(asked) >= CUT_AFTER {
+            self.shorten();
+        }
     }
 
     /// Somebody doubts what is known: the next question does not wait.
@@ -156,6 +166,27 @@ mod tests {
         blocking.shorten();
         assert_eq!(blocking.ask().wait, PROXIED_WAIT);
         assert_eq!(blocking.ask().timeout, PROXIED_WAIT * 17 / 16 + SLACK);
+    }
+
+    #[test]
+    fn a_wait_that_is_cut_off_late_is_shortened() {
+        let now = Instant::now();
+        let cut = |mut blocking: Blocking, after: u64| {
+            blocking.cut(now, now + Duration::from_secs(after));
+            blocking.failed();
+            blocking.ask().wait
+        };
+        let mut waiting = blocking();
+        waiting.answered(Some(5), true, now, now);
+        assert_eq!(cut(waiting.clone(), 60), PROXIED_WAIT);
+        assert_eq!(cut(waiting.clone(), 25), PROXIED_WAIT);
+        // An agent that goes away early, and a question that does not wait.
+        assert_eq!(cut(waiting, 24), DEFAULT_WAIT);
+        assert_eq!(cut(blocking(), 60), DEFAULT_WAIT);
+        // One that is short already stays so.
+        let mut short = Blocking::new(Duration::from_secs(40), SLACK);
+        short.answered(Some(5), true, now, now);
+        assert_eq!(cut(short, 30), Duration::from_secs(40));
     }
 
     #[test]

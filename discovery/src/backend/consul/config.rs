@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::acl;
 use super::api::{Answer, Api};
 use super::poller::{Outcome, Poller};
 use super::settings::Settings;
@@ -60,10 +59,11 @@ pub fn config(target: &str, options: &WatchOptions) -> Result<ConfigOpener, Sour
 }
 
 struct KeyWatch {
-    api: Arc<Api>,
     poller: Poller,
     key: String,
     known: Option<BTreeMap<String, Vec<u8>>>,
+    /// Something was left out of what is known, since the token may not read it.
+    was_filtered: bool,
     /// An empty answer came, and is asked for again before it is believed.
     is_confirming: bool,
 }
@@ -77,7 +77,7 @@ impl KeyWatch {
         let poller = Poller::new(Arc::clone(api), target, format!("key {key}"), path, hint, dice);
         let recurse = key.ends_with('/').then(String::new);
         let poller = poller.at(&place).with("recurse", recurse).or_status(404);
-        Self { api: Arc::clone(api), poller, key, known: None, is_confirming: false }
+        Self { poller, key, known: None, was_filtered: false, is_confirming: false }
     }
 
     async fn run(mut self, feed: &ConfigFeed) -> SourceError {
@@ -85,7 +85,11 @@ impl KeyWatch {
             match self.next().await {
                 Ok(event) => feed.send(event),
                 Err(error) if error.class == ErrorClass::Config => return error,
-                Err(error) => feed.send(ConfigEvent::Failed(error)),
+                Err(error) => {
+                    // What was heard before an outage confirms nothing after it.
+                    self.is_confirming = false;
+                    feed.send(ConfigEvent::Failed(error));
+                }
             }
         }
     }
@@ -106,8 +110,8 @@ impl KeyWatch {
         }
         let values = self.values(&answer).map_err(|error| self.poller.refuse(error))?;
         if values.is_empty() {
-            let may = acl::may_read(&self.api, "key", &self.key, &format!("key {}", self.key)).await;
-            may.map_err(|error| self.poller.refuse(error))?;
+            let may = self.poller.may_read("key", &self.key).await;
+            may.map_err(|refusal| self.poller.refuse(refusal))?;
             if self.known.as_ref().is_some_and(|known| !known.is_empty()) && !self.is_confirming {
                 self.is_confirming = true;
                 self.poller.confirm();
@@ -117,6 +121,7 @@ impl KeyWatch {
         self.is_confirming = false;
         let changed = self.known.as_ref() != Some(&values);
         self.poller.settle(&answer, changed);
+        self.was_filtered = answer.is_filtered;
         if !changed {
             return Ok(Some(ConfigEvent::Confirmed));
         }
@@ -134,7 +139,7 @@ impl KeyWatch {
             })?,
         };
         let gone = self.known.iter().flatten().any(|(name, _)| !values.contains_key(name));
-        if answer.is_filtered && (values.is_empty() || gone) {
+        if answer.is_filtered && (values.is_empty() || !self.was_filtered && gone) {
             let text = format!(
                 "consul: key {key}: keys were left out, since the ACL token may not read them (it needs key:read)"
             );

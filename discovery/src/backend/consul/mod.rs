@@ -44,14 +44,15 @@ pub fn open(target: &ConsulTarget, options: &WatchOptions) -> Result<Opener, Sou
     }
     let settings = Settings::new(target, &options.credentials, &environment)?;
     let mut dice = Dice::new(options.seed);
+    // Two watches of one service in one process use the same part of it.
+    let part = options.seed.unwrap_or_else(subset::of_this_process);
     let target = target.clone();
     Ok(Box::new(move |feed| {
         let api = Arc::new(Api::new(settings));
-        let seed = dice.roll();
         let hints: Vec<Arc<Notify>> = target.places.iter().map(|_| Arc::new(Notify::new())).collect();
         let place = |(number, hint): (usize, &Arc<Notify>)| {
             let dice = Dice::new(Some(dice.roll()));
-            PlaceWatch::new(&api, &target, number, Arc::clone(hint), dice, seed)
+            PlaceWatch::new(&api, &target, number, Arc::clone(hint), dice, part)
         };
         let watches: Vec<PlaceWatch> = hints.iter().enumerate().map(place).collect();
         run(feed, Gather::new(&target.places), watches, hints)

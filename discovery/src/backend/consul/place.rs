@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::acl;
-use super::api::{Answer, Api, segment};
+use super::api::{Answer, Api, Refusal, segment};
 use super::gather::Report;
 use super::poller::{Outcome, Poller};
 use super::subset;
@@ -17,7 +16,6 @@ use crate::target::{ConsulPlace, ConsulTarget};
 
 /// The watch of one place.
 pub(crate) struct PlaceWatch {
-    api: Arc<Api>,
     poller: Poller,
     mapping: Mapping,
     service: String,
@@ -26,6 +24,8 @@ pub(crate) struct PlaceWatch {
     /// Chooses this process's part where there is a limit.
     seed: u64,
     known: Option<Vec<Endpoint>>,
+    /// Something was left out of what is known, since the token may not read it.
+    was_filtered: bool,
     /// What was said to have been left out.
     skipped: Option<(u64, Option<String>)>,
     /// An empty answer came, and is asked for again before it is believed.
@@ -46,7 +46,6 @@ impl PlaceWatch {
         let path = format!("/v1/health/service/{}", segment(&target.service));
         let poller = Poller::new(Arc::clone(api), target, title.clone(), path, hint, dice);
         Self {
-            api: Arc::clone(api),
             poller: poller.at(&place).with("filter", filter(target)),
             mapping: Mapping::of(target, number),
             service: target.service.clone(),
@@ -54,6 +53,7 @@ impl PlaceWatch {
             limit: target.limit,
             seed,
             known: None,
+            was_filtered: false,
             skipped: None,
             is_confirming: false,
         }
@@ -65,7 +65,11 @@ impl PlaceWatch {
             match self.next().await {
                 Ok(reports) => reports.into_iter().for_each(&report),
                 Err(error) if error.class == ErrorClass::Config => return error,
-                Err(error) => report(Report::Failed(error)),
+                Err(error) => {
+                    // What was heard before an outage confirms nothing after it.
+                    self.is_confirming = false;
+                    report(Report::Failed(error));
+                }
             }
         }
     }
@@ -77,8 +81,8 @@ impl PlaceWatch {
             Ok(health) => health,
             Err(reason) => return Err(self.refuse(ErrorClass::Protocol, &reason)),
         };
-        if let Err(error) = self.believe(&answer, &health).await {
-            return Err(self.poller.refuse(error));
+        if let Err(refusal) = self.believe(&answer, &health).await {
+            return Err(self.poller.refuse(refusal));
         }
         if let Some(doubt) = doubt {
             return self.doubted(health, &answer, doubt);
@@ -103,6 +107,7 @@ impl PlaceWatch {
         let endpoints = subset::choose(health.endpoints, self.limit, self.seed);
         let changed = self.known.as_ref() != Some(&endpoints);
         self.poller.settle(answer, changed);
+        self.was_filtered = answer.is_filtered;
         let index = answer.index;
         if changed {
             self.known = Some(endpoints.clone());
@@ -118,7 +123,7 @@ impl PlaceWatch {
         &mut self,
         health: Health,
         answer: &Answer,
-        doubt: SourceError,
+        doubt: Refusal,
     ) -> Result<Vec<Report>, SourceError> {
         if self.known.is_some() || health.endpoints.is_empty() {
             return Err(self.poller.refuse(doubt));
@@ -134,22 +139,25 @@ impl PlaceWatch {
 
     /// Whether an answer that lacks something says the truth. Consul leaves out what a token may not read, and says so only
     /// to a token: whoever has none, or whose token was deleted while the question waited, sees an empty list.
-    async fn believe(&self, answer: &Answer, health: &Health) -> Result<(), SourceError> {
+    ///
+    /// A token that may read some of the nodes only is told so with every answer, which then means nothing by itself.
+    async fn believe(&self, answer: &Answer, health: &Health) -> Result<(), Refusal> {
         let title = &self.title;
         if health.endpoints.is_empty() && health.skipped > 0 && self.knows_any() {
             let example = health.example.as_deref().unwrap_or_default();
             let text =
                 format!("consul: {title}: none of the instances can be understood; one of them: {example}");
-            return Err(SourceError::new(ErrorClass::Protocol, text));
+            return Err(SourceError::new(ErrorClass::Protocol, text).into());
         }
-        if answer.is_filtered && (health.endpoints.is_empty() || self.lacks_known(health)) {
+        let lost_sight = !self.was_filtered && self.lacks_known(health);
+        if answer.is_filtered && (health.endpoints.is_empty() || lost_sight) {
             let text = format!(
                 "consul: {title}: instances were left out of the answer, since the ACL token may not read them (it needs service:read and node:read)"
             );
-            return Err(SourceError::new(ErrorClass::Denied, text));
+            return Err(SourceError::new(ErrorClass::Denied, text).into());
         }
         if health.endpoints.is_empty() && health.skipped == 0 {
-            acl::may_read(&self.api, "service", &self.service, title).await?;
+            self.poller.may_read("service", &self.service).await?;
         }
         Ok(())
     }

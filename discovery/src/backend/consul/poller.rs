@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::acl;
 use super::api::{Answer, Api, Question, Refusal};
 use super::blocking::{Blocking, DEFAULT_WAIT};
 use crate::event::{ErrorClass, SourceError};
@@ -16,8 +17,8 @@ use crate::target::{ConsulConsistency, ConsulPlace, ConsulTarget};
 
 /// How soon after a question a hint may cause another one.
 const HINT_INTERVAL: Duration = Duration::from_secs(5);
-/// What a rate limit's pause is at least, and at most.
-const RATE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// The longest pause that is made because it was asked for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// Asks one path for changes: waits as the rules say, survives failures, and hands every answer to its owner, who tells
 /// what became of it by [`Poller::settle`] or [`Poller::refuse`].
@@ -43,7 +44,7 @@ pub(crate) struct Poller {
 /// An answer, and why it may be too old to be believed where something newer is known.
 pub(crate) struct Outcome {
     pub answer: Answer,
-    pub doubt: Option<SourceError>,
+    pub doubt: Option<Refusal>,
 }
 
 impl Poller {
@@ -115,7 +116,10 @@ impl Poller {
             self.asked = Instant::now();
             let question = self.question(self.consistency);
             tokio::select! {
-                answer = self.api.ask(question) => break self.accept(answer?)?,
+                answer = self.api.ask(question) => {
+                    self.look_for_a_cut(&answer);
+                    break self.accept(answer?)?;
+                }
                 () = Self::hinted(&self.hint, self.blocking.ask().index) => self.blocking.look(),
             }
         };
@@ -123,16 +127,31 @@ impl Poller {
             self.blocking.shorten();
         }
         let Some(doubt) = self.doubt(&answer) else { return Ok(Outcome { answer, doubt: None }) };
+        let mut doubt = Refusal::from(doubt);
         if self.consistency == ConsulConsistency::Stale {
             // Whoever lags so far behind is not asked: the leader is.
             self.blocking.look();
-            if let Ok(answer) = self.api.ask(self.question(ConsulConsistency::Leader)).await
-                && let Ok(answer) = self.accept(answer)
-            {
-                return Ok(Outcome { answer, doubt: None });
+            match self.ask_leader().await {
+                Ok(answer) => return Ok(Outcome { answer, doubt: None }),
+                Err(refusal) => doubt.retry_after = refusal.retry_after,
             }
         }
         Ok(Outcome { answer, doubt: Some(doubt) })
+    }
+
+    async fn ask_leader(&self) -> Result<Answer, Refusal> {
+        self.accept(self.api.ask(self.question(ConsulConsistency::Leader)).await?)
+    }
+
+    /// A proxy that does not say that it is there shows it by cutting a wait off.
+    fn look_for_a_cut(&mut self, answer: &Result<Answer, SourceError>) {
+        let is_cut = match answer {
+            Ok(answer) => matches!(answer.status, 502 | 504),
+            Err(error) => error.class == ErrorClass::Unreachable,
+        };
+        if is_cut && !self.has_own_wait {
+            self.blocking.cut(self.asked, Instant::now());
+        }
     }
 
     /// Comes only while a question waits for a change, and not at once.
@@ -161,6 +180,7 @@ impl Poller {
 
     fn accept(&self, answer: Answer) -> Result<Answer, Refusal> {
         if answer.is_success() || self.also == Some(answer.status) {
+            self.api.set_accepted();
             Ok(answer)
         } else {
             Err(answer.refusal(&self.what))
@@ -207,8 +227,16 @@ impl Poller {
     }
 
     /// The answer cannot be used; the next question comes after a pause.
-    pub fn refuse(&mut self, error: SourceError) -> SourceError {
-        self.failed(error.into())
+    pub fn refuse(&mut self, reason: impl Into<Refusal>) -> SourceError {
+        self.failed(reason.into())
+    }
+
+    /// Whether what an empty answer lacks may be read at all, where the question looks: see [`acl::may_read`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn may_read(&self, resource: &str, name: &str) -> Result<(), Refusal> {
+        acl::may_read(&self.api, resource, name, &self.what, &self.query).await
     }
 
     fn failed(&mut self, refusal: Refusal) -> SourceError {
@@ -216,13 +244,13 @@ impl Poller {
         self.is_connected = false;
         self.blocking.failed();
         let own = self.reconnect.next(now, self.dice.roll());
-        let (least, most) = RATE_PAUSE;
-        let asked_for = match (refusal.retry_after, refusal.error.class) {
-            (Some(pause), _) => pause.min(most),
-            (None, ErrorClass::RateLimited) => least,
-            _ => Duration::ZERO,
-        };
+        let asked_for = refusal.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         self.pause = Some(own.max(asked_for));
-        refusal.error
+        let mut error = refusal.error;
+        // A target that was right cannot have become wrong: whoever says so may say something else soon.
+        if error.class == ErrorClass::Config && self.api.has_accepted() {
+            error.class = ErrorClass::Protocol;
+        }
+        error
     }
 }

@@ -1,10 +1,19 @@
 //! A few of many: which instances one process uses where it is told not to use all.
 
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::process;
+use std::sync::OnceLock;
 
 use siphasher::sip::SipHasher13;
 
 use crate::model::{Condition, Endpoint};
+
+/// What chooses this process's part unless it is told otherwise: the same number for as long as the process lives, another one
+/// for another process. A forked child has its parent's keys and a number of its own.
+pub(crate) fn of_this_process() -> u64 {
+    static KEYS: OnceLock<RandomState> = OnceLock::new();
+    KEYS.get_or_init(RandomState::new).hash_one(process::id())
+}
 
 /// The endpoints of a place that this process uses: the first `limit` that can take calls in an order of its own
 /// (rendezvous hashing, Thaler and Ravishankar 1996), with those between them that cannot, which are so known to be
@@ -66,6 +75,11 @@ mod tests {
             used.extend(chosen.iter().map(ToString::to_string));
         }
         assert_eq!(used.len(), 20);
+    }
+
+    #[test]
+    fn a_process_has_one_number() {
+        assert_eq!(of_this_process(), of_this_process());
     }
 
     proptest! {
