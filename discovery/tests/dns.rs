@@ -253,7 +253,14 @@ fn a_family_that_fails_keeps_what_it_had_and_does_not_hold_the_other_up() {
 
 #[test]
 fn srv_records_are_tiers_with_weights_and_ports() {
-    let Some(bind) = bind(&[
+    for additional in [false, true] {
+        srv_records(additional);
+    }
+}
+
+/// `additional`: the server hands out the hosts' addresses with the records.
+fn srv_records(additional: bool) {
+    let records = [
         "_grpc._tcp.svc 1 SRV 10 3 50051 a",
         "_grpc._tcp.svc 1 SRV 10 1 50052 b",
         "_grpc._tcp.svc 1 SRV 20 0 50053 c",
@@ -261,7 +268,9 @@ fn srv_records_are_tiers_with_weights_and_ports() {
         "b 1 A 127.0.0.2",
         "b 1 AAAA ::1",
         "c 1 A 127.0.0.3",
-    ]) else {
+    ];
+    let records = records.map(str::to_owned).to_vec();
+    let Some(bind) = Bind::start(&BindOptions { records, additional, ..BindOptions::default() }) else {
         return;
     };
     let mut backend = Backend::open(&srv(&bind, "_grpc._tcp.svc.example.test"), &quick());
@@ -280,6 +289,73 @@ fn srv_records_are_tiers_with_weights_and_ports() {
     );
     backend.until_reset(&["127.0.0.3:50053"]);
     bind.update("update delete _grpc._tcp.svc.example.test SRV");
+    backend.until_reset(&[]);
+}
+
+/// A server that is deaf to questions for AAAA shows which addresses were asked for.
+#[test]
+fn addresses_that_came_along_are_not_asked_for() {
+    for additional in [false, true] {
+        let records = ["_grpc._tcp.svc 1 SRV 0 1 80 a", "a 1 A 127.0.0.1", "a 1 AAAA ::1"];
+        let records = records.map(str::to_owned).to_vec();
+        let Some(bind) = Bind::start(&BindOptions { records, additional, ..BindOptions::default() }) else {
+            return;
+        };
+        let double = DoubleWithoutAaaa::start(&bind);
+        double.is_deaf.store(true, Ordering::SeqCst);
+        let target = format!("dns+srv://{}/_grpc._tcp.svc.example.test", double.address);
+        let expected: &[&str] = if additional { &["127.0.0.1:80", "[::1]:80"] } else { &["127.0.0.1:80"] };
+        let mut backend = Backend::open(&target, &quick());
+        let Event::Reset { parts, .. } = backend.next() else { panic!("no list") };
+        assert_eq!(written(&parts), expected, "additional: {additional}");
+    }
+}
+
+/// What does not fit into an answer over UDP the server leaves out without a word: here the AAAA records of most hosts.
+#[test]
+fn addresses_that_did_not_fit_beside_the_records_are_asked_for() {
+    let hosts = ["a", "a1", "a2", "b", "c", "d", "e", "f"];
+    let of_host = |host: &str| {
+        let mut records =
+            vec![format!("_grpc._tcp.svc 1 SRV 0 1 80 {host}"), format!("{host} 1 A 127.0.0.1")];
+        records.extend((1..=3).map(|number| format!("{host} 1 AAAA 2001:db8::{host}:{number}")));
+        records
+    };
+    let records = hosts.iter().flat_map(|host| of_host(host)).collect();
+    let options = BindOptions { records, max_udp: 700, additional: true, ..BindOptions::default() };
+    let Some(bind) = Bind::start(&options) else { return };
+    let target = srv(&bind, "_grpc._tcp.svc.example.test?family=ipv6");
+    let mut expected: Vec<String> = Vec::new();
+    for host in hosts {
+        expected.extend((1..=3).map(|number| format!("[2001:db8::{host}:{number}]:80")));
+    }
+    expected.sort();
+    let Event::Reset { parts, .. } = Backend::open(&target, &quick()).next() else { panic!("no list") };
+    assert_eq!(written(&parts), expected);
+    expected.insert(0, "127.0.0.1:80".to_owned());
+    let target = srv(&bind, "_grpc._tcp.svc.example.test");
+    let Event::Reset { parts, .. } = Backend::open(&target, &quick()).next() else { panic!("no list") };
+    let mut found = written(&parts);
+    found.dedup();
+    assert_eq!(found, expected);
+}
+
+/// That one host has no address says nothing of another one that cannot be looked up.
+#[test]
+fn a_service_without_any_address_is_empty_only_where_that_is_certain() {
+    let Some(bind) = bind(&[
+        "_grpc._tcp.svc 1 SRV 0 1 80 gone",
+        "_grpc._tcp.svc 1 SRV 0 1 80 b",
+        "b 1 CNAME b.broken.test.",
+    ]) else {
+        return;
+    };
+    let mut backend = Backend::open(&srv(&bind, "_grpc._tcp.svc.example.test"), &quick());
+    match backend.next() {
+        Event::Failed(error) => assert!(error.message.contains("SERVFAIL"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    bind.update("update delete _grpc._tcp.svc.example.test SRV 0 1 80 b.example.test.");
     backend.until_reset(&[]);
 }
 

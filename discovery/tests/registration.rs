@@ -1,7 +1,7 @@
 //! The loop that keeps a registration, against a registry in memory that can be stopped, wiped and slowed down.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,9 +22,26 @@ struct Registry {
     is_down: bool,
     /// Requests never end.
     hangs: bool,
+    /// What it promises and what it keeps of a time to live, if it is not [`TTL`] and for ever.
+    ttl: Option<(Duration, Duration)>,
+    /// When a record was last written or given a sign of life.
+    heard: BTreeMap<String, Instant>,
     published: usize,
     withdrawn: usize,
     beats: Vec<Instant>,
+}
+
+impl Registry {
+    fn hear(&mut self, id: &str) {
+        self.heard.insert(id.to_owned(), Instant::now());
+    }
+
+    /// Drops what nothing was heard of for too long.
+    fn expire(&mut self) {
+        let Some((_, kept)) = self.ttl else { return };
+        let heard = &self.heard;
+        self.records.retain(|id, _| heard.get(id).is_some_and(|at| at.elapsed() < kept));
+    }
 }
 
 type Shared = Arc<Mutex<Registry>>;
@@ -43,6 +60,7 @@ impl InMemory {
         if registry.is_down {
             return Err(SourceError::new(ErrorClass::Unreachable, "connection refused"));
         }
+        registry.expire();
         Ok(answer(&mut registry))
     }
 }
@@ -61,8 +79,9 @@ impl Registrar for InMemory {
         self.id = Some(id.clone());
         self.ask(|registry| {
             registry.published += 1;
+            registry.hear(&id);
             registry.records.insert(id, record.clone());
-            Published { ttl: Some(TTL) }
+            Published { ttl: Some(registry.ttl.map_or(TTL, |(promised, _)| promised)) }
         })
         .await
     }
@@ -71,6 +90,7 @@ impl Registrar for InMemory {
         let id = self.id.clone().unwrap_or_default();
         self.ask(|registry| {
             registry.beats.push(Instant::now());
+            registry.hear(&id);
             if registry.records.contains_key(&id) { Beat::Alive } else { Beat::Gone }
         })
         .await
@@ -152,6 +172,22 @@ fn a_registration_is_kept_alive_in_a_third_of_its_time_and_ends_with_its_handle(
     assert_eq!(look(&registry, |registry| registry.published), 1);
     drop(registration);
     assert!(look(&registry, |registry| registry.records.is_empty()));
+}
+
+/// A registry that keeps less than it promises shows whether signs of life come early enough for two to be lost.
+#[test]
+fn signs_of_life_come_long_before_the_time_to_live_is_over() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    registry.lock().unwrap().ttl = Some((6 * TTL, 4 * TTL));
+    let registration = register(&runtime, &registry, 1);
+    assert!(registration.wait_registered(LIMIT));
+    eventually("beats", || look(&registry, |registry| registry.beats.len() >= 4).then_some(()));
+    let status = registration.status().unwrap();
+    assert_eq!((status.publications, status.repairs, status.errors), (1, 0, 0), "it never expired");
+
+    // The double does expire what is silent.
+    registry.lock().unwrap().ttl = Some((6 * TTL, TTL / 10));
+    eventually("it expired", || (registration.status()?.repairs > 0).then_some(()));
 }
 
 #[test]
@@ -261,6 +297,20 @@ fn a_registry_that_hangs_holds_nobody_up_longer_than_the_deadline() {
 }
 
 #[test]
+fn times_that_no_clock_can_tell_are_long_ones() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let registration = register(&runtime, &registry, 1);
+    assert!(registration.wait_registered(LIMIT));
+    registration.begin_close(Duration::MAX, Duration::MAX);
+    registration.begin_close(Duration::MAX, Duration::MAX);
+    let beats = look(&registry, |registry| registry.beats.len());
+    eventually("beats", || look(&registry, |registry| registry.beats.len() >= beats + 2).then_some(()));
+    assert_eq!(registration.state(), RegistrationState::Draining);
+    assert!(registration.close(Duration::ZERO, Duration::MAX), "the earlier end counts");
+    assert_eq!(look(&registry, |registry| (registry.records.len(), registry.withdrawn)), (0, 1));
+}
+
+#[test]
 fn several_registrations_of_a_process_are_independent() {
     let (runtime, registry) = (Runtime::new(), Shared::default());
     let registrations: Vec<Registration> = (1..=3).map(|port| register(&runtime, &registry, port)).collect();
@@ -302,6 +352,44 @@ fn nothing_is_registered_before_the_server_is_ready() {
     assert!(error.message.contains("not ready"), "{error}");
     let _listener = std::net::TcpListener::bind(address).unwrap();
     assert!(registration.wait_registered(LIMIT));
+}
+
+/// More of them than the runtime has threads for what blocks; names are looked up on the same ones.
+#[test]
+fn probes_that_never_answer_are_begun_once_and_hold_nobody_else_up() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let is_open = Arc::new((Mutex::new(false), std::sync::Condvar::new()));
+    let begun: Arc<AtomicUsize> = Arc::default();
+    let probe = || {
+        let (is_open, begun) = (Arc::clone(&is_open), Arc::clone(&begun));
+        move || {
+            begun.fetch_add(1, Ordering::SeqCst);
+            let (is_open, opened) = &*is_open;
+            drop(opened.wait_while(is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
+            Ok(())
+        }
+    };
+    let blocked: Vec<Registration> = (1..=6)
+        .map(|port| {
+            let options = RegistrationOptions { ready: Ready::Probe(Arc::new(probe())), ..options() };
+            register_as(&runtime, &registry, definition(port), options)
+        })
+        .collect();
+    eventually("all are asked", || (begun.load(Ordering::SeqCst) == 6).then_some(()));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let named = ServiceDefinition {
+        host: Some("localhost".to_owned()),
+        ..definition(listener.local_addr().unwrap().port())
+    };
+    let options = RegistrationOptions { ready: Ready::Listening, ..options() };
+    assert!(register_as(&runtime, &registry, named, options).wait_registered(LIMIT));
+
+    let asked_in_vain = || blocked.iter().all(|blocked| blocked.status().unwrap().errors >= 2);
+    eventually("they are waited for twice", || asked_in_vain().then_some(()));
+    assert_eq!(begun.load(Ordering::SeqCst), 6, "none is begun beside itself");
+    *is_open.0.lock().unwrap() = true;
+    is_open.1.notify_all();
+    assert!(blocked.iter().all(|blocked| blocked.wait_registered(LIMIT)));
 }
 
 #[test]

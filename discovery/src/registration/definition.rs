@@ -10,8 +10,8 @@ use crate::event::{ErrorClass, SourceError};
 /// The least time to live that a registration may have.
 pub const MIN_TTL: Duration = Duration::from_secs(1);
 
-/// One instance of a service: what is written into a registry.
-#[derive(Clone, Debug, PartialEq)]
+/// One instance of a service: what is written into a registry. `Debug` shows no secret that is in it.
+#[derive(Clone, PartialEq)]
 pub struct ServiceDefinition {
     /// The service's name, under which clients look for it.
     pub name: String,
@@ -95,8 +95,8 @@ impl ServiceDefinition {
     }
 }
 
-/// A check that the registry makes of an instance, in Consul's terms.
-#[derive(Clone, Debug, PartialEq)]
+/// A check that the registry makes of an instance, in Consul's terms. `Debug` shows no secret that is in it.
+#[derive(Clone, PartialEq)]
 pub struct Check {
     /// What the check is called; `None` lets the registry choose.
     pub name: Option<String>,
@@ -142,8 +142,8 @@ impl Check {
     }
 }
 
-/// How an instance is checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How an instance is checked. `Debug` shows no secret that is in it.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckKind {
     /// The instance gives signs of life itself, each within so long of the one before.

@@ -15,7 +15,7 @@ use etcd_client::{
 use tokio::time::timeout;
 
 use super::{Beat, Finding, Published, Record, Registrar, RegistrationOptions, ServiceDefinition};
-use crate::backend::etcd::connect::{Connector, Session};
+use crate::backend::etcd::connect::{Connector, FILES, Session};
 use crate::backend::etcd::failure::{Failure, Kind};
 use crate::event::{ErrorClass, SourceError};
 use crate::model::{Address, Condition, Endpoint, host};
@@ -45,6 +45,9 @@ pub(super) struct EtcdRegistrar {
     beats: Option<(LeaseKeeper, LeaseKeepAliveStream)>,
     /// The key that was written last.
     written: Option<String>,
+    /// When the files for TLS are looked at.
+    files: Instant,
+    dice: Dice,
 }
 
 #[derive(Clone, Copy)]
@@ -77,7 +80,8 @@ pub(super) fn registrar(
     options: &RegistrationOptions,
 ) -> Result<EtcdRegistrar, SourceError> {
     let target = target_of(target, &definition.name)?;
-    let connector = Connector::new(&target, &options.credentials, Dice::new(options.seed).roll())?;
+    let mut dice = Dice::new(options.seed);
+    let connector = Connector::new(&target, &options.credentials, dice.roll())?;
     Ok(EtcdRegistrar {
         connector,
         target,
@@ -88,6 +92,8 @@ pub(super) fn registrar(
         past: None,
         beats: None,
         written: None,
+        files: Instant::now() + FILES,
+        dice,
     })
 }
 
@@ -142,6 +148,18 @@ impl EtcdRegistrar {
         if let Some(lease) = self.lease.filter(|lease| lease.known.elapsed() >= lease.ttl) {
             self.past = Some(lease.id);
             self.forget_lease();
+        }
+    }
+
+    /// Where the files for TLS have changed, what is asked next is asked over another connection.
+    async fn judge_files(&mut self) {
+        let now = Instant::now();
+        if now < self.files {
+            return;
+        }
+        self.files = now + self.dice.around(FILES, 10);
+        if self.connector.has_other_files().await {
+            (self.session, self.beats) = (None, None);
         }
     }
 
@@ -289,6 +307,7 @@ impl Registrar for EtcdRegistrar {
     }
 
     async fn publish(&mut self, record: &Record) -> Result<Published, SourceError> {
+        self.judge_files().await;
         self.judge_lease();
         self.ttl = record.definition.ttl;
         let claim = self.claim(record)?;
@@ -309,6 +328,7 @@ impl Registrar for EtcdRegistrar {
 
     async fn beat(&mut self) -> Result<Beat, SourceError> {
         let Some(lease) = self.lease else { return Ok(Beat::Gone) };
+        self.judge_files().await;
         let answer = timeout(ANSWER, self.try_beat(lease)).await;
         let answer = answer.unwrap_or_else(|_| Err(Failure::timeout("a sign of life", ANSWER)));
         match answer {
@@ -337,6 +357,7 @@ impl Registrar for EtcdRegistrar {
     }
 
     async fn verify(&mut self, record: &Record) -> Result<Finding, SourceError> {
+        self.judge_files().await;
         let claim = self.claim(record)?;
         let key = &claim.key;
         let read = |session| read(session, key.clone());

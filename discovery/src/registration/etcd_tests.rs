@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use evener_test_servers::{Etcd, EtcdOptions, Proxy};
+use evener_test_servers::{Authority, Etcd, EtcdOptions, EtcdTls, Pair, Proxy, Scratch};
 
 use super::*;
-use crate::credentials::{Credentials, Secret};
+use crate::credentials::{Credentials, Secret, TlsFiles};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -178,6 +178,53 @@ async fn an_expired_token_is_replaced_in_the_middle() {
     registrar.publish(&record).await.unwrap();
     assert_eq!(registrar.verify(&record).await.unwrap(), Finding::Intact);
     registrar.withdraw().await.unwrap();
+}
+
+/// As a watch does it, and with the lease that it has.
+#[tokio::test]
+async fn certificates_that_change_are_shown_from_then_on() {
+    let authority = Authority::new();
+    let (server, client) = (authority.server(&["127.0.0.1"]), authority.client("bob"));
+    let tls = EtcdTls {
+        ca: authority.ca(),
+        certificate: server.certificate,
+        key: server.key,
+        client: Some((client.certificate.clone(), client.key.clone())),
+    };
+    let options = EtcdOptions { tls: Some(tls), ..EtcdOptions::default() };
+    let Some(etcd) = Etcd::with(options) else { return };
+    let scratch = Scratch::new("registration-client");
+    let place = Pair { certificate: scratch.file("cert.pem"), key: scratch.file("key.pem") };
+    let install = |pair: &Pair| {
+        std::fs::copy(&pair.certificate, &place.certificate).unwrap();
+        std::fs::copy(&pair.key, &place.key).unwrap();
+    };
+    install(&client);
+    let files = TlsFiles {
+        ca: Some(authority.ca().into()),
+        cert: Some(place.certificate.clone().into()),
+        key: Some(place.key.clone().into()),
+        server_name: None,
+    };
+    let proxy = Proxy::start(&etcd.client());
+    let credentials = Credentials { tls: Some(files), ..Credentials::default() };
+    let mut registrar = with(&format!("etcd://{}/svc", proxy.address()), credentials);
+    let mut record = record("10.0.0.1");
+    record.definition.ttl = Duration::from_secs(60);
+    registrar.publish(&record).await.unwrap();
+    assert_eq!(registrar.beat().await.unwrap(), Beat::Alive);
+    let (lease, accepted) = (registrar.lease.unwrap().id, proxy.accepted());
+
+    registrar.files = Instant::now();
+    assert_eq!(registrar.beat().await.unwrap(), Beat::Alive);
+    assert_eq!(proxy.accepted(), accepted, "they are the same");
+    install(&authority.client("bob"));
+    registrar.files = Instant::now();
+    assert_eq!(registrar.beat().await.unwrap(), Beat::Alive);
+    assert_eq!(proxy.accepted(), accepted + 1, "a new connection");
+    registrar.files = Instant::now();
+    assert_eq!(registrar.verify(&record).await.unwrap(), Finding::Intact);
+    assert_eq!((registrar.lease.unwrap().id, proxy.accepted()), (lease, accepted + 1));
 }
 
 /// One member after the other is asked until one answers.

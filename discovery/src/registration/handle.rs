@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use super::address::Machine;
 use super::keeper::{Keeper, is_up};
 use super::registrar::Registrar;
 use super::{RegistrationOptions, RegistrationState, RegistrationStatus, ServiceDefinition};
-use crate::event::SourceError;
-use crate::runtime::{Guest, Observer, Runtime};
+use crate::event::{ErrorClass, SourceError};
+use crate::runtime::{Guest, NEVER, Observer, Runtime};
 use crate::target::redact;
 
 /// A server's record in a registry, kept there until this is closed or dropped. May be used from any thread.
@@ -60,26 +61,15 @@ impl Registration {
         runtime: &Runtime,
         target: &str,
         registrar: R,
+        machine: Machine,
         definition: ServiceDefinition,
         options: RegistrationOptions,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, SourceError> {
         definition.check()?;
-        let wish = Wish {
-            weight: definition.weight,
-            metadata: definition.metadata.clone(),
-            draining: false,
-            draining_since: None,
-            close: None,
-        };
-        let desk = Arc::new(Desk {
-            status: Mutex::new(RegistrationStatus::new(redact(target))),
-            moved: Condvar::new(),
-            wishes: watch::Sender::new(wish),
-            observer,
-        });
+        let desk = Arc::new(Desk::new(target, &definition, observer));
         let drop_deadline = options.drop_deadline;
-        let keeper = Keeper::new(registrar, definition, options, Arc::clone(&desk));
+        let keeper = Keeper::new(registrar, machine, definition, options, Arc::clone(&desk));
         runtime.spawn(|guest| run(keeper, Arc::clone(&desk), guest))?;
         Ok(Self { runtime: runtime.clone(), desk: Some(desk), drop_deadline })
     }
@@ -130,10 +120,11 @@ impl Registration {
         if !drain.is_zero() {
             desk.drain();
         }
+        let (drain, deadline) = (drain.min(NEVER), deadline.min(NEVER));
         let now = Instant::now();
         self.wish(|wish| {
             let since = wish.draining_since.unwrap_or(now);
-            let drained = since.checked_add(drain).unwrap_or(now).max(now);
+            let drained = (since + drain).max(now);
             let earlier = wish.close.is_none_or(|close| drained + deadline < close.drained + close.deadline);
             if earlier {
                 wish.close = Some(Close { drained, deadline });
@@ -205,6 +196,22 @@ impl fmt::Debug for Registration {
 }
 
 impl Desk {
+    fn new(target: &str, definition: &ServiceDefinition, observer: Option<Arc<dyn Observer>>) -> Self {
+        let wish = Wish {
+            weight: definition.weight,
+            metadata: definition.metadata.clone(),
+            draining: false,
+            draining_since: None,
+            close: None,
+        };
+        Self {
+            status: Mutex::new(RegistrationStatus::new(redact(target))),
+            moved: Condvar::new(),
+            wishes: watch::Sender::new(wish),
+            observer,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, RegistrationStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,8 +228,9 @@ impl Desk {
 
     /// It is in the registry. What is draining or closed stays that.
     pub(super) fn set_registered(&self, now: Instant) {
-        let draining = self.wishes.borrow().draining;
         self.with(|status| {
+            // Looked at behind the lock: whoever drains says so first, and writes the state then.
+            let draining = self.wishes.borrow().draining;
             if !matches!(status.state, RegistrationState::Registered { .. } | RegistrationState::Closed) {
                 status.state = if draining {
                     RegistrationState::Draining
@@ -259,13 +267,14 @@ impl Desk {
 
 /// The whole life of a registration.
 async fn run<R: Registrar>(mut keeper: Keeper<R>, desk: Arc<Desk>, mut guest: Guest) {
-    let _closed = Closed(&desk);
+    let mut closed = Closed { desk: &desk, is_withdrawn: false };
     let (mut wishes, mut seen) = (desk.wishes.subscribe(), desk.wishes.subscribe());
     let until = tokio::select! {
         until = end(&mut wishes, &mut guest) => until,
         () = keeper.serve(&mut seen) => Instant::now(),
     };
     if keeper.withdraw(until).await {
+        closed.is_withdrawn = true;
         desk.with(|status| status.last_error = None);
     }
 }
@@ -293,10 +302,24 @@ async fn end(wishes: &mut watch::Receiver<Wish>, guest: &mut Guest) -> Instant {
 }
 
 /// Says that it is over, however it ends.
-struct Closed<'a>(&'a Desk);
+struct Closed<'a> {
+    desk: &'a Desk,
+    is_withdrawn: bool,
+}
 
 impl Drop for Closed<'_> {
     fn drop(&mut self) {
-        self.0.with(|status| status.state = RegistrationState::Closed);
+        let is_withdrawn = self.is_withdrawn;
+        self.desk.with(|status| {
+            status.state = RegistrationState::Closed;
+            if !is_withdrawn {
+                let text = "it ended before its record was taken away";
+                status.last_error.get_or_insert_with(|| SourceError::new(ErrorClass::Timeout, text));
+            }
+        });
     }
 }
+
+#[cfg(test)]
+#[path = "handle_tests.rs"]
+mod tests;

@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
-use super::address;
+use super::address::Machine;
 use super::handle::{Desk, Wish};
-use super::options::{Ready, RegistrationOptions};
-use super::registrar::{Beat, Finding, Record, Registrar};
-use super::{RegistrationState, ServiceDefinition};
+use super::options::{Ready, ReadyProbe, RegistrationOptions};
+use super::registrar::{Beat, Finding, Published, Record, Registrar};
+use super::{ADVERTISE_ENV, RegistrationState, ServiceDefinition};
 use crate::event::{ErrorClass, SourceError};
 use crate::pipeline::Reconnect;
 use crate::runtime::Dice;
@@ -30,12 +29,18 @@ const READY_PATIENCE: Duration = Duration::from_secs(5);
 const MIN_VERIFY: Duration = Duration::from_secs(1);
 /// The shortest patience with a sign of life.
 const MIN_PATIENCE: Duration = Duration::from_millis(500);
+/// How long looking for an address may hold up the signs of life, where one that others can use is still missing.
+const LOOK: Duration = Duration::from_secs(1);
 /// The shortest time between two signs of life.
 const MIN_BEAT: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub(super) struct Keeper<R> {
     registrar: R,
+    machine: Machine,
+    /// As the server gave it.
+    asked: ServiceDefinition,
+    /// The same with host and id, once they are known.
     definition: ServiceDefinition,
     options: RegistrationOptions,
     desk: std::sync::Arc<Desk>,
@@ -43,7 +48,11 @@ pub(super) struct Keeper<R> {
     reconnect: Reconnect,
     /// Host and id are known.
     is_complete: bool,
+    /// No address was found but the one by which this machine reaches itself.
+    is_alone: bool,
     is_ready: bool,
+    /// The server was asked whether it is ready, and has not answered.
+    probe: Option<Answer>,
     /// What is in the registry, as far as is known.
     held: Option<Held>,
     publish_at: Option<Instant>,
@@ -61,6 +70,7 @@ struct Held {
 impl<R: Registrar> Keeper<R> {
     pub(super) fn new(
         registrar: R,
+        machine: Machine,
         definition: ServiceDefinition,
         options: RegistrationOptions,
         desk: std::sync::Arc<Desk>,
@@ -68,13 +78,17 @@ impl<R: Registrar> Keeper<R> {
         let dice = Dice::new(options.seed);
         Self {
             registrar,
+            machine,
+            asked: definition.clone(),
             definition,
             options,
             desk,
             dice,
             reconnect: Reconnect::default(),
             is_complete: false,
+            is_alone: false,
             is_ready: false,
+            probe: None,
             held: None,
             publish_at: Some(Instant::now()),
             beat_at: None,
@@ -109,11 +123,14 @@ impl<R: Registrar> Keeper<R> {
             }
             if self.publish_at.is_some_and(|at| at <= next) {
                 self.publish(&wish).await;
-            } else if self.beat_at.is_some_and(|at| at <= next) {
+                continue;
+            }
+            if self.beat_at.is_some_and(|at| at <= next) {
                 self.beat().await;
             } else {
                 self.verify().await;
             }
+            self.look_again().await;
         }
     }
 
@@ -145,7 +162,7 @@ impl<R: Registrar> Keeper<R> {
         let result = match self.prepare().await {
             Ok(()) => {
                 let record = self.record(wish);
-                let result = within(self.registrar.patience(), self.registrar.publish(&record)).await;
+                let result = self.write(&record).await;
                 result.map(|published| (record, published))
             }
             Err(Unready::Later(error)) => {
@@ -178,20 +195,54 @@ impl<R: Registrar> Keeper<R> {
         }
     }
 
+    /// Puts the record there. One with another id than before takes the place of that one.
+    async fn write(&mut self, record: &Record) -> Result<Published, SourceError> {
+        let patience = self.registrar.patience();
+        if self.held.as_ref().is_some_and(|held| held.record.id() != record.id()) {
+            within(patience, self.registrar.withdraw()).await?;
+            self.held = None;
+        }
+        within(patience, self.registrar.publish(record)).await
+    }
+
+    /// Finds out under which address and id the server is registered.
+    async fn complete(&mut self) -> Result<(), SourceError> {
+        let completed = self.machine.complete(self.asked.clone(), self.registrar.registry()).await?;
+        self.is_complete = true;
+        self.is_alone = completed.is_alone;
+        if completed.definition == self.definition {
+            return Ok(());
+        }
+        self.definition = completed.definition;
+        // Whether it can be reached was asked of another address, if of any.
+        self.is_ready = false;
+        let record = Record { definition: self.definition.clone(), draining: false };
+        let remark = self.is_alone.then(|| alone(record.host()));
+        self.desk.with(|status| {
+            status.id = Some(record.id().to_owned());
+            status.address = Some(record.address());
+            status.remark = remark;
+        });
+        Ok(())
+    }
+
+    /// A machine that had no address for others may have one by now.
+    async fn look_again(&mut self) {
+        if self.is_alone {
+            // What cannot be found out now is looked for the next time.
+            let _ = timeout(LOOK, self.complete()).await;
+        }
+    }
+
     /// What has to be known and true before anything is registered.
     async fn prepare(&mut self) -> Result<(), Unready> {
         if !self.is_complete {
-            let completed = address::complete(self.definition.clone(), self.registrar.registry()).await;
-            self.definition = completed.map_err(Unready::Failed)?;
-            self.is_complete = true;
-            let record = Record { definition: self.definition.clone(), draining: false };
-            self.desk.with(|status| {
-                status.id = Some(record.id().to_owned());
-                status.address = Some(record.address());
-            });
+            self.complete().await.map_err(Unready::Failed)?;
         }
         if !self.is_ready {
-            let unready = ask(&self.options.ready, &self.definition).await.err();
+            let answer = ask(&self.options.ready, &self.definition, &mut self.probe);
+            let late = |_| Err(format!("no answer within {READY_PATIENCE:?}"));
+            let unready = timeout(READY_PATIENCE, answer).await.unwrap_or_else(late).err();
             if let Some(reason) = unready {
                 let text = format!("not ready: {reason}");
                 return Err(Unready::Later(SourceError::new(ErrorClass::Unreachable, text)));
@@ -288,13 +339,25 @@ impl<R: Registrar> Keeper<R> {
 
     fn schedule_beat(&mut self, now: Instant) {
         let ttl = self.held.as_ref().and_then(|held| held.ttl);
-        self.beat_at = ttl.map(|ttl| now + self.dice.around(ttl / 3, 10).max(MIN_BEAT));
+        self.beat_at = ttl.map(|ttl| now + until_beat(ttl, &mut self.dice));
     }
 
     fn schedule_verify(&mut self, now: Instant) {
         let interval = self.options.verify_interval.max(MIN_VERIFY);
         self.verify_at = now.checked_add(self.dice.around(interval, 10));
     }
+}
+
+/// From one sign of life to the next one, where a registration lives so long without any.
+fn until_beat(ttl: Duration, dice: &mut Dice) -> Duration {
+    dice.around(ttl / 3, 10).max(MIN_BEAT)
+}
+
+fn alone(host: &str) -> String {
+    format!(
+        "no address of this machine was found that others can use: registered is {host}, which leads them to themselves; \
+         say one in the definition or in {ADVERTISE_ENV}"
+    )
 }
 
 /// Why nothing can be registered yet.
@@ -320,28 +383,60 @@ async fn within<T>(
     }
 }
 
-/// Whether the server can take calls.
-async fn ask(ready: &Ready, definition: &ServiceDefinition) -> Result<(), String> {
-    let answer = async {
-        match ready {
-            Ready::AtOnce => Ok(()),
-            Ready::Listening => {
-                let host = definition.host.as_deref().unwrap_or_default();
-                let connected = TcpStream::connect((host, definition.port)).await;
-                connected.map(drop).map_err(|error| format!("{host} port {}: {error}", definition.port))
-            }
-            Ready::Probe(probe) => {
-                let probe = std::sync::Arc::clone(probe);
-                let answer = spawn_blocking(move || probe()).await;
-                answer.unwrap_or_else(|_| Err("the probe panicked".to_owned()))
-            }
+/// What a probe will say; an error where it panics.
+type Answer = oneshot::Receiver<Result<(), String>>;
+
+/// Whether the server can take calls. A probe that has not answered yet, in `asked`, is not begun once more.
+async fn ask(
+    ready: &Ready,
+    definition: &ServiceDefinition,
+    asked: &mut Option<Answer>,
+) -> Result<(), String> {
+    match ready {
+        Ready::AtOnce => Ok(()),
+        Ready::Listening => {
+            let host = definition.host.as_deref().unwrap_or_default();
+            let connected = TcpStream::connect((host, definition.port)).await;
+            connected.map(drop).map_err(|error| format!("{host} port {}: {error}", definition.port))
         }
-    };
-    let late = |_| Err(format!("no answer within {READY_PATIENCE:?}"));
-    timeout(READY_PATIENCE, answer).await.unwrap_or_else(late)
+        Ready::Probe(probe) => {
+            let answer = match asked {
+                Some(answer) => answer,
+                None => asked.insert(begin(probe)?),
+            };
+            let answer = answer.await;
+            *asked = None;
+            answer.unwrap_or_else(|_| Err("the probe panicked".to_owned()))
+        }
+    }
+}
+
+/// Asks on a thread of its own: one that blocks for ever must not take away those that the whole process shares, for names
+/// and files.
+fn begin(probe: &ReadyProbe) -> Result<Answer, String> {
+    let (tell, answer) = oneshot::channel();
+    let probe = std::sync::Arc::clone(probe);
+    let thread = std::thread::Builder::new().name("evener-ready".to_owned());
+    // Whoever asked may be gone.
+    let begun = thread.spawn(move || drop(tell.send(probe())));
+    begun.map(|_| answer).map_err(|error| format!("no thread for the probe: {error}"))
 }
 
 /// What has become of a registration whose first state this is.
 pub(super) fn is_up(state: &RegistrationState) -> bool {
     matches!(state, RegistrationState::Registered { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_of_life_come_in_a_third_of_the_time_to_live_and_not_in_step() {
+        let mut dice = Dice::new(Some(1));
+        let seconds: Vec<f64> =
+            (0..200).map(|_| until_beat(Duration::from_secs(30), &mut dice).as_secs_f64()).collect();
+        assert!(seconds.iter().all(|gap| (9.0..=11.0).contains(gap)), "{seconds:?}");
+        assert!(seconds.iter().any(|gap| *gap < 9.3) && seconds.iter().any(|gap| *gap > 10.7), "{seconds:?}");
+    }
 }

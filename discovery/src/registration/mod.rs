@@ -22,6 +22,7 @@ mod open;
 mod options;
 #[cfg(feature = "runtime")]
 mod registrar;
+pub(crate) mod shown;
 #[cfg(feature = "runtime")]
 mod status;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::address::Machine;
 use super::{Registrar, Registration, RegistrationOptions, ServiceDefinition};
 use crate::event::{ErrorClass, SourceError};
 use crate::runtime::{Observer, Runtime};
@@ -67,6 +68,6 @@ impl Runtime {
         options: RegistrationOptions,
         observer: Option<Arc<dyn Observer>>,
     ) -> Result<Registration, SourceError> {
-        Registration::start(self, target, registrar, definition, options, observer)
+        Registration::start(self, target, registrar, Machine::default(), definition, options, observer)
     }
 }

@@ -34,8 +34,8 @@ impl Default for RegistrationOptions {
     }
 }
 
-/// A function that says whether the server can take calls, and why not. It may block for a while: it has a thread of
-/// its own to run on.
+/// A function that says whether the server can take calls, and why not. It may block: it has a thread of
+/// its own to run on, and is not called again before it has answered.
 pub type ReadyProbe = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// When a server is ready to be found. Until then nothing is registered.

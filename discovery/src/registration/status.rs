@@ -53,6 +53,8 @@ pub struct RegistrationStatus {
     pub id: Option<String>,
     /// `HOST:PORT` as it is registered, once it is known.
     pub address: Option<String>,
+    /// What is to be known of it although nothing went wrong: that no address was found that others can use.
+    pub remark: Option<String>,
     /// What went wrong last, unless something has gone well since.
     pub last_error: Option<SourceError>,
     /// How often the record was written.
@@ -72,6 +74,7 @@ impl RegistrationStatus {
             target,
             id: None,
             address: None,
+            remark: None,
             last_error: None,
             publications: 0,
             beats: 0,
@@ -81,7 +84,7 @@ impl RegistrationStatus {
     }
 
     /// The status as JSON: `state`, `since_seconds` and `cause` where the state has them, `target`, `id`, `address`,
-    /// `last_error`, `publications_total`, `beats_total`, `repairs_total`, `errors_total`.
+    /// `remark`, `last_error`, `publications_total`, `beats_total`, `repairs_total`, `errors_total`.
     pub fn to_json(&self, now: Instant) -> Value {
         let (since, cause) = match &self.state {
             RegistrationState::Registered { since } => (Some(*since), None),
@@ -95,6 +98,7 @@ impl RegistrationStatus {
             "target": self.target,
             "id": self.id,
             "address": self.address,
+            "remark": self.remark,
             "last_error": self.last_error.as_ref().map(|error| &error.message),
             "publications_total": self.publications,
             "beats_total": self.beats,

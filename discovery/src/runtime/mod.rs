@@ -55,4 +55,4 @@ pub(crate) use thread::Guest;
 pub(crate) use watch::Subscription;
 
 /// Far enough to be never, and near enough that no clock overflows.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);

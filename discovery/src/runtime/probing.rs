@@ -42,7 +42,8 @@ async fn probe(shared: Arc<Shared<Pipeline>>, mut prober: Prober, fail_open: boo
             prober.set_endpoints(&snapshot.endpoints);
         }
         // Also where only the set has changed: one that has left is judged no more.
-        if shared.with(|pipeline| pipeline.judge(prober.failing(), fail_open, Instant::now())) {
+        let (failing, passing) = (prober.failing(), prober.passing());
+        if shared.with(|pipeline| pipeline.judge(failing, passing, fail_open, Instant::now())) {
             shared.touch();
         }
         tokio::select! {

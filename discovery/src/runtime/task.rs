@@ -7,6 +7,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
+use super::NEVER;
 use super::model::Model;
 use super::shared::{Companion, Shared};
 use super::thread::Inner;
@@ -14,8 +15,6 @@ use crate::backend::{Feed, Opener};
 use crate::dice::Dice;
 use crate::event::{ErrorClass, SourceError};
 
-/// Far enough to be never.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Events that are taken at one look.
 const BATCH: usize = 256;
 /// From a backend's panic to its next start, varied by a third.
@@ -77,10 +76,15 @@ pub(super) async fn run<M: Model>(
         {
             return;
         }
-        if restart_at.take_if(|at| *at <= now).is_some()
-            && let Ok(opener) = shared.open()
-        {
-            backend = Backend::start(opener);
+        if restart_at.take_if(|at| *at <= now).is_some() {
+            match shared.open() {
+                Ok(opener) => backend = Backend::start(opener),
+                // It could be made before, so what is in the way now may go again.
+                Err(error) => {
+                    shared.with(|model| model.failed(error, now));
+                    restart_at = Some(now + dice.around(RESTART_AFTER, 33));
+                }
+            }
         }
         let (_published, deadline) = shared.poll(now);
         poll_at = deadline;
@@ -152,5 +156,76 @@ impl<E: Send + 'static> Backend<E> {
 impl<E> Drop for Backend<E> {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::shared::Open;
+    use super::super::{Runtime, Subscription, WatchOptions, Woken};
+    use super::*;
+    use crate::backend::Running;
+    use crate::event::{Event, Part};
+    use crate::pipeline::Pipeline;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+        let until = Instant::now() + LIMIT;
+        while !condition() {
+            assert!(Instant::now() < until, "{what} did not happen within {LIMIT:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn one_endpoint() -> Event {
+        let endpoints = vec!["10.0.0.1:1".parse().unwrap()];
+        Event::Reset { parts: vec![Part { key: String::new(), endpoints }], revision: None }
+    }
+
+    /// Panics at its first start, cannot be made the second time, and works from then on.
+    fn faulty(starts: &Arc<AtomicUsize>) -> Open<Event> {
+        let starts = Arc::clone(starts);
+        Box::new(move || {
+            let start = starts.fetch_add(1, Ordering::SeqCst);
+            if start == 1 {
+                return Err(SourceError::new(ErrorClass::Config, "the environment is being changed"));
+            }
+            let opener = move |feed: Feed| -> Running {
+                assert!(start > 0, "a backend's own mistake");
+                Box::pin(async move {
+                    feed.send(one_endpoint());
+                    std::future::pending().await
+                })
+            };
+            Ok(Box::new(opener) as Opener)
+        })
+    }
+
+    fn subscribe(runtime: &Runtime, starts: &Arc<AtomicUsize>) -> Subscription<Pipeline> {
+        let options = WatchOptions::default();
+        let pipeline = Pipeline::new(options.pipeline.clone(), Instant::now());
+        let woken = Arc::new(Woken::new());
+        let text = "test:///faulty".to_owned();
+        runtime.share(text, options, pipeline, faulty(starts), |_| Ok(None), woken).unwrap()
+    }
+
+    #[test]
+    fn a_backend_that_panics_is_told_and_begun_again_for_all_who_use_it() {
+        let (runtime, starts) = (Runtime::new(), Arc::new(AtomicUsize::new(0)));
+        let both = [subscribe(&runtime, &starts), subscribe(&runtime, &starts)];
+        let last_error = || both[0].status().unwrap().last_error;
+        let is_told = |class: ErrorClass, part: &str| {
+            last_error().is_some_and(|error| error.class == class && error.message.contains(part))
+        };
+        eventually("the panic is told", || is_told(ErrorClass::Protocol, "panicked"));
+        assert!(both.iter().all(|user| !user.has_ended()));
+        eventually("what is in the way is told", || is_told(ErrorClass::Config, "being changed"));
+        let is_published =
+            |user: &Subscription<Pipeline>| user.latest().is_some_and(|latest| latest.endpoints.len() == 1);
+        eventually("both have the list", || both.iter().all(is_published));
+        assert_eq!(starts.load(Ordering::SeqCst), 3);
     }
 }

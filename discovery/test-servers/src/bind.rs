@@ -23,11 +23,18 @@ pub struct BindOptions {
     pub negative_ttl: u32,
     /// The largest answer over UDP, bytes; a longer one is truncated and asked for over TCP.
     pub max_udp: u16,
+    /// Whether records that were not asked for come along: the addresses of an SRV record's hosts, as far as they fit.
+    pub additional: bool,
 }
 
 impl Default for BindOptions {
     fn default() -> Self {
-        Self { records: vec!["svc 1 A 127.0.0.1".to_string()], negative_ttl: 1, max_udp: 1232 }
+        Self {
+            records: vec!["svc 1 A 127.0.0.1".to_string()],
+            negative_ttl: 1,
+            max_udp: 1232,
+            additional: false,
+        }
     }
 }
 
@@ -56,7 +63,7 @@ impl Bind {
         let scratch = Scratch::new("bind");
         let port = free_port();
         scratch.write("zone.db", &zone(options));
-        let file = scratch.write("named.conf", &configuration(&scratch, port, options.max_udp));
+        let file = scratch.write("named.conf", &configuration(&scratch, port, options));
         let arguments = ["-g", "-n", "2", "-c", &file].map(str::to_string).to_vec();
         Self { process: Process::new(named, arguments, scratch), nsupdate: nsupdate.to_path_buf(), port }
     }
@@ -143,12 +150,13 @@ fn zone(options: &BindOptions) -> String {
     )
 }
 
-fn configuration(scratch: &Scratch, port: u16, max_udp: u16) -> String {
+fn configuration(scratch: &Scratch, port: u16, options: &BindOptions) -> String {
     let folder = scratch.path().display();
+    let (max_udp, minimal) = (options.max_udp, if options.additional { "no" } else { "yes" });
     format!(
         "options {{ directory \"{folder}\"; managed-keys-directory \"{folder}\"; pid-file \"named.pid\"; session-keyfile \"session.key\";\n\
            listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; notify no;\n\
-           allow-query {{ any; }}; max-records-per-type 0; max-udp-size {max_udp}; empty-zones-enable no; minimal-responses yes; }};\n\
+           allow-query {{ any; }}; max-records-per-type 0; max-udp-size {max_udp}; empty-zones-enable no; minimal-responses {minimal}; }};\n\
          controls {{ }};\n\
          zone \"{ZONE}\" {{ type master; file \"zone.db\"; allow-update {{ any; }}; }};\n\
          zone \"{BROKEN_ZONE}\" {{ type master; file \"missing.db\"; }};\n"

@@ -117,3 +117,35 @@ fn a_right_that_is_taken_away_takes_nothing_away() {
     eventually("it is read again", LIMIT, || follower.resets() > resets);
     follower.sees(&["10.0.0.1:1", "10.0.0.2:1"]);
 }
+
+/// A watch goes on when its token has expired; what is asked beside it, such as for a right that it has not, does not. That
+/// is nobody's business.
+#[test]
+fn an_expired_token_of_a_watch_that_stands_is_replaced_without_a_word() {
+    let Some(etcd) = Etcd::with(short_tokens()) else { return };
+    etcd.put("svc/a", &grpc("10.0.0.1:1"));
+    with_users(&etcd);
+    let proxy = Proxy::start(&etcd.client());
+    let follower = Follower::with(&format!("etcd://{}/svc", proxy.address()), user("bob", "secret"));
+    follower.sees(&["10.0.0.1:1"]);
+    let accepted = proxy.accepted();
+    eventually("another connection", LIMIT, || proxy.accepted() > accepted);
+    as_root(&etcd, &["put", "svc/b", &grpc("10.0.0.2:1")]);
+    follower.sees(&["10.0.0.1:1", "10.0.0.2:1"]);
+    assert_eq!((follower.resets(), follower.failures()), (1, Vec::new()));
+}
+
+#[test]
+fn a_right_that_is_given_later_is_noticed() {
+    let Some(etcd) = Etcd::start() else { return };
+    etcd.put("svc/a", &grpc("10.0.0.1:1"));
+    with_users(&etcd);
+    let follower = Follower::with(&format!("etcd://{}/svc", etcd.client()), user("bob", "secret"));
+    follower.sees(&["10.0.0.1:1"]);
+    as_root(&etcd, &["put", "/services/svc/10.0.0.2:1", ""]);
+    as_root(&etcd, &["role", "grant-permission", "reader", "read", "/services/svc/", "--prefix"]);
+    follower.sees(&["10.0.0.1:1", "10.0.0.2:1"]);
+    assert_eq!((follower.resets(), follower.failures()), (2, Vec::new()));
+    as_root(&etcd, &["del", "/services/svc/10.0.0.2:1"]);
+    follower.sees(&["10.0.0.1:1"]);
+}

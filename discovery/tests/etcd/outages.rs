@@ -131,6 +131,29 @@ fn a_connection_that_is_cut_is_noticed_and_replaced() {
     follower.sees(&["10.0.0.1:1", "10.0.0.2:1"]);
 }
 
+/// A record that was spoiled while nobody could look is as it was before.
+#[test]
+fn what_makes_no_sense_after_an_outage_is_as_it_was() {
+    let Some(etcd) = Etcd::start() else { return };
+    etcd.put("svc/a", &grpc("10.0.0.1:1"));
+    etcd.put("svc/b", &grpc("10.0.0.2:1"));
+    let proxy = Proxy::start(&etcd.client());
+    let follower = Follower::open(&format!("etcd://{}/svc", proxy.address()));
+    follower.sees(&["10.0.0.1:1", "10.0.0.2:1"]);
+    proxy.cut();
+    proxy.sever();
+    etcd.put("svc/a", "no JSON");
+    etcd.put("svc/b", &grpc("10.0.0.3:1"));
+    etcd.put("svc/c", "no JSON either");
+    eventually("the loss is noticed", LIMIT, || !follower.failures().is_empty());
+    proxy.mend();
+    follower.sees(&["10.0.0.1:1", "10.0.0.3:1"]);
+    assert_eq!(follower.resets(), 2);
+    assert!(!follower.keys().contains_key("svc/c"), "it never made sense");
+    etcd.delete("svc/a");
+    follower.sees(&["10.0.0.3:1"]);
+}
+
 /// The revisions of a server without its old data begin again, and soon are where they were.
 #[test]
 fn a_server_that_lost_its_data_is_read_again_however_far_it_has_counted() {

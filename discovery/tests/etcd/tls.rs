@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use evener_discovery::ErrorClass;
 use evener_discovery::credentials::{Credentials, TlsFiles};
-use evener_test_servers::{Authority, Etcd, EtcdOptions, EtcdTls, Pair, Proxy, Scratch, free_port};
+use evener_test_servers::{
+    Authority, Etcd, EtcdOptions, EtcdTls, Pair, Proxy, Scratch, eventually, free_port,
+};
 
-use crate::support::{Follower, grpc};
+use crate::support::{Follower, LIMIT, grpc};
 
 fn server(authority: &Authority, client: &Pair) -> EtcdOptions {
     let pair = authority.server(&["127.0.0.1", "etcd.internal"]);
@@ -78,12 +80,44 @@ fn certificates_are_shown_checked_and_read_again() {
     // And another one while it is connected: it connects anew, and goes on where it was.
     let (resets, accepted) = (follower.resets(), proxy.accepted());
     install(&authority.client("bob"));
-    evener_test_servers::eventually("it connects again", crate::support::LIMIT, || {
-        proxy.accepted() > accepted
-    });
+    eventually("it connects again", LIMIT, || proxy.accepted() > accepted);
     etcd.ctl(&["put", "svc/b", &grpc("10.0.0.2:1")]);
     follower.sees(&["10.0.0.1:1", "10.0.0.2:1"]);
     assert_eq!(follower.resets(), resets, "nothing was read again");
+}
+
+/// The servers get certificates of another authority, and the file says so, while a watch stands.
+#[test]
+fn another_authority_is_taken_over_by_a_watch_that_stands() {
+    let scratch = Scratch::new("authority");
+    let tls = EtcdTls {
+        ca: scratch.file("ca.pem"),
+        certificate: scratch.file("server.pem"),
+        key: scratch.file("server-key.pem"),
+        client: None,
+    };
+    let install = |authority: &Authority| {
+        let pair = authority.server(&["127.0.0.1"]);
+        fs::copy(&pair.certificate, &tls.certificate).expect("a copy");
+        fs::copy(&pair.key, &tls.key).expect("a copy");
+        scratch.write("ca.pem", &authority.ca_pem());
+    };
+    install(&Authority::new());
+    let Some(etcd) = Etcd::with(EtcdOptions { tls: Some(tls.clone()), ..EtcdOptions::default() }) else {
+        return;
+    };
+    etcd.ctl(&["put", "svc/a", &grpc("10.0.0.1:1")]);
+    let proxy = Proxy::start(&etcd.client());
+    let files = TlsFiles { ca: Some(PathBuf::from(&tls.ca)), ..TlsFiles::default() };
+    let follower = Follower::with(&format!("etcd://{}/svc", proxy.address()), with(files));
+    follower.sees(&["10.0.0.1:1"]);
+
+    let accepted = proxy.accepted();
+    install(&Authority::new());
+    eventually("it connects again", LIMIT, || proxy.accepted() > accepted);
+    etcd.ctl(&["put", "svc/b", &grpc("10.0.0.2:1")]);
+    follower.sees(&["10.0.0.1:1", "10.0.0.2:1"]);
+    assert_eq!((follower.resets(), follower.failures()), (1, Vec::new()));
 }
 
 /// etcd takes the certificate's common name for the user.

@@ -159,7 +159,7 @@ impl Environment {
 
     fn open(&self, addresses: &[SocketAddr]) -> Result<Vec<Server>, SourceError> {
         let tries = u32::try_from(addresses.len() * self.rounds()).unwrap_or(u32::MAX).max(1);
-        let each = (self.patience / tries).max(SHORTEST_TRY).min(self.settings.options.timeout);
+        let each = (self.patience / tries).min(self.settings.options.timeout).max(SHORTEST_TRY);
         addresses.iter().map(|address| self.open_one(*address, each)).collect()
     }
 

@@ -66,7 +66,7 @@ impl Addresses {
     }
 }
 
-/// Looks a host up: in the hosts file, then in DNS.
+/// Looks a host up: in the hosts file, then in DNS, where the file has no address of a family that is wanted.
 ///
 /// # Errors
 /// Nobody could say anything about it. One family alone that cannot be found out is no error while the other one has
@@ -76,8 +76,9 @@ pub(super) async fn look_up(
     name: &str,
     family: Family,
 ) -> Result<HostAnswer, SourceError> {
-    if let Some(answer) = environment.in_hosts_file(name) {
-        return Ok(only(family, answer));
+    let in_file = environment.in_hosts_file(name).map(|answer| only(family, answer));
+    if let Some(answer) = in_file.filter(|answer| !answer.is_empty()) {
+        return Ok(answer);
     }
     let mut turns = Turns::default();
     for name in environment.candidates(name)? {

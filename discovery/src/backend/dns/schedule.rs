@@ -14,6 +14,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Below this an interval would be a flood, whatever the options say.
 const FLOOR: Duration = Duration::from_millis(100);
+/// The same for an interval that goes on for ever, and not only as long as a record asks for it.
+const REFRESH_FLOOR: Duration = Duration::from_secs(1);
 
 /// When to ask again after an answer, and after none.
 pub(super) struct Schedule {
@@ -26,7 +28,8 @@ pub(super) struct Schedule {
 impl Schedule {
     pub(super) fn new(options: &DnsOptions) -> Self {
         let min = options.min_interval.max(FLOOR);
-        Self { refresh: options.refresh, min, max: options.max_interval.max(min), failures: 0 }
+        let refresh = options.refresh.map(|refresh| refresh.max(REFRESH_FLOOR));
+        Self { refresh, min, max: options.max_interval.max(min), failures: 0 }
     }
 
     /// The least time from an answer to the next question.
@@ -113,5 +116,8 @@ mod tests {
         let mut schedule = Schedule::new(&options);
         assert_eq!(schedule.least(), FLOOR);
         assert!(schedule.after(Some(seconds(9)), &mut Dice::new(Some(1))) >= FLOOR);
+        let options = DnsOptions { refresh: Some(seconds(0)), ..DnsOptions::default() };
+        let interval = Schedule::new(&options).after(Some(seconds(9)), &mut Dice::new(Some(1)));
+        assert!(interval >= REFRESH_FLOOR * 9 / 10, "{interval:?}");
     }
 }

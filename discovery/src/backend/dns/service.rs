@@ -20,7 +20,8 @@ const AT_A_TIME: usize = 16;
 /// Looks a service up. `last` holds the addresses of its hosts, which stay while one cannot be looked up.
 ///
 /// # Errors
-/// The records cannot be had, or there are some but of none of the hosts is anything known.
+/// The records cannot be had, or a host cannot be looked up and of no other one is an address known: whether there is
+/// none is not certain then.
 pub(super) async fn look_up(
     environment: &Environment,
     name: &str,
@@ -51,12 +52,15 @@ pub(super) async fn look_up(
             }
         }
     }
-    if let (Some(error), true) = (failed.first(), known.is_empty()) {
+    let parts = assemble(&records, &known, parameters.grouped);
+    if let Some(error) = failed.first()
+        && parts.iter().all(|part| part.endpoints.is_empty())
+    {
         return Err(error.clone());
     }
     *last = known;
     let skipped = failed.last().map(|error| (failed.len() as u64, error.message.clone()));
-    Ok(Found { parts: assemble(&records, last, parameters.grouped), ttl, skipped })
+    Ok(Found { parts, ttl, skipped })
 }
 
 fn record(record: &Record) -> Option<SrvRecord> {
@@ -79,11 +83,10 @@ async fn hosts(
     names.sort_unstable();
     names.dedup();
     let look_up = async |name: &String| -> HostFound {
-        let came_along = came_along(name, additional, family);
-        if came_along.0.is_empty() {
-            return (name.clone(), ask(environment, name, family).await);
+        match came_along(name, additional, family) {
+            Some(found) => (name.clone(), Ok(found)),
+            None => (name.clone(), ask(environment, name, family).await),
         }
-        (name.clone(), Ok(came_along))
     };
     stream::iter(names).map(look_up).buffer_unordered(AT_A_TIME).collect().await
 }
@@ -101,7 +104,9 @@ async fn ask(
     Ok((addresses.into_all(), ttl))
 }
 
-fn came_along(name: &str, additional: &[Record], family: Family) -> (Vec<IpAddr>, Option<Duration>) {
+/// What came along with the records, where that is all there can be. A server leaves out what does not fit, so a family
+/// that is missing may be there all the same; that a host has none of it is never said in this way.
+fn came_along(name: &str, additional: &[Record], family: Family) -> Option<(Vec<IpAddr>, Option<Duration>)> {
     let wanted = |ip: &IpAddr| match family {
         Family::Both => true,
         Family::Ipv4 => ip.is_ipv4(),
@@ -110,6 +115,42 @@ fn came_along(name: &str, additional: &[Record], family: Family) -> (Vec<IpAddr>
     let of_host = additional.iter().filter(|record| record.name.to_ascii().eq_ignore_ascii_case(name));
     let found: Vec<(IpAddr, u32)> =
         of_host.filter_map(|record| Some((host::ip(record).filter(wanted)?, record.ttl))).collect();
+    let has_v4 = family == Family::Ipv6 || found.iter().any(|(ip, _)| ip.is_ipv4());
+    let has_v6 = family == Family::Ipv4 || found.iter().any(|(ip, _)| ip.is_ipv6());
+    if !has_v4 || !has_v6 {
+        return None;
+    }
     let ttl = found.iter().map(|(_, ttl)| *ttl).min();
-    (found.into_iter().map(|(ip, _)| ip).collect(), ttl.map(|ttl| Duration::from_secs(ttl.into())))
+    Some((found.into_iter().map(|(ip, _)| ip).collect(), ttl.map(|ttl| Duration::from_secs(ttl.into()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::rr::Name;
+
+    use super::*;
+
+    #[test]
+    fn what_came_along_counts_where_no_wanted_family_is_missing() {
+        let record = |name: &str, ttl: u32, ip: &str| {
+            let data = match ip.parse().unwrap() {
+                IpAddr::V4(ip) => RData::A(ip.into()),
+                IpAddr::V6(ip) => RData::AAAA(ip.into()),
+            };
+            Record::from_rdata(Name::from_ascii(name).unwrap(), ttl, data)
+        };
+        let additional =
+            [record("a.", 9, "10.0.0.1"), record("B.", 9, "10.0.0.2"), record("b.", 7, "2001:db8::2")];
+        let found = |name: &str, family: Family| {
+            let (ips, ttl) = came_along(name, &additional, family)?;
+            Some((ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), ttl?.as_secs()))
+        };
+        let some = |ips: &str, ttl: u64| Some((ips.to_owned(), ttl));
+        assert_eq!(found("a.", Family::Both), None, "AAAA may have been left out");
+        assert_eq!(found("a.", Family::Ipv6), None);
+        assert_eq!(found("a.", Family::Ipv4), some("10.0.0.1", 9));
+        assert_eq!(found("b.", Family::Both), some("10.0.0.2 2001:db8::2", 7));
+        assert_eq!(found("b.", Family::Ipv6), some("2001:db8::2", 7));
+        assert_eq!(found("c.", Family::Both), None);
+    }
 }

@@ -121,6 +121,33 @@ fn the_hosts_file_goes_before_dns_and_is_read_again_when_it_changes() {
     });
 }
 
+/// As the C library does: the file says nothing about a family that it has no address of.
+#[test]
+fn a_family_that_the_hosts_file_does_not_have_is_asked_for_in_dns() {
+    let records = ["a 1 A 127.0.0.1", "a 1 AAAA ::2"].map(str::to_owned).to_vec();
+    let Some(bind) = Bind::start(&BindOptions { records, ..BindOptions::default() }) else { return };
+    let scratch = Scratch::new("dns-hosts-family");
+    for (hosts, family, expected) in [
+        ("127.0.0.7 a.example.test\n", "ipv6", "[::2]:80"),
+        ("::7 a.example.test\n", "ipv4", "127.0.0.1:80"),
+        ("::7 a.example.test\n", "ipv6", "[::7]:80"),
+    ] {
+        scratch.write("hosts", hosts);
+        let target = format!("dns://{}/a.example.test:80?family={family}", bind.address());
+        watching(&target, &scratch, async |events| until(events, &[expected]).await);
+    }
+}
+
+#[test]
+fn a_server_gets_time_to_answer_whatever_the_settings_say() {
+    let Some(bind) = Bind::start(&BindOptions::default()) else { return };
+    let scratch = Scratch::new("dns-timeout");
+    scratch.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:0 attempts:0\n");
+    watching(&format!("dns://{}/svc.example.test:80", bind.address()), &scratch, async |events| {
+        until(events, &["127.0.0.1:80"]).await;
+    });
+}
+
 #[test]
 fn a_server_may_have_a_name() {
     let Some(bind) = Bind::start(&BindOptions::default()) else { return };

@@ -22,6 +22,8 @@ const AUTHENTICATE: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(6);
 /// ...and is dead when it does not answer in this time.
 const PONG: Duration = Duration::from_secs(4);
+/// How often a connection that stands looks whether the files that it was made with have changed.
+pub(crate) const FILES: Duration = Duration::from_secs(30);
 /// Larger than anything an etcd sends unless its limits were raised far beyond its defaults.
 const LARGEST_MESSAGE: usize = 64 << 20;
 

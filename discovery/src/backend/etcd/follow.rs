@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::connect::{Connector, Session};
 use super::failure::{Failure, Kind};
 use super::list::{Entry, Listing, Range, list};
-use super::watch::{self, Batch, Change};
+use super::watch::{self, Batch, Change, Next};
 use crate::event::SourceError;
 use crate::pipeline::{Reconnect, ReconnectOptions};
 use crate::runtime::Dice;
@@ -165,11 +165,18 @@ impl<S: Sink> Follower<S> {
         let readable = self.followed.iter().filter(|followed| followed.is_readable);
         let starts: Vec<(Range, i64)> =
             readable.map(|followed| (followed.range.clone(), followed.seen + 1)).collect();
-        let mut stream = watch::open(session, &starts, &mut self.dice).await?;
+        let denied = self.followed.iter().filter(|followed| !followed.is_readable);
+        let denied = denied.map(|followed| followed.range.clone()).collect();
+        let mut stream = watch::open(session, &starts, denied, &mut self.dice).await?;
         loop {
-            let batch = stream.next(&self.connector, &self.sink, &mut self.dice).await?;
-            let Some(batch) = batch else { return Ok(()) };
-            self.take(batch)?;
+            match stream.next(&self.connector, &self.sink, &mut self.dice).await? {
+                Next::Batch(batch) => self.take(batch)?,
+                Next::Reconnect => return Ok(()),
+                Next::ReadAgain => {
+                    self.cluster = None;
+                    return Ok(());
+                }
+            }
         }
     }
 

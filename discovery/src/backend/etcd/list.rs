@@ -91,6 +91,22 @@ pub(crate) async fn list(
     }
 }
 
+/// Whether the user may read a range by now, as far as one member knows: nobody else is troubled with it.
+///
+/// # Errors
+/// The token of the user no longer counts. Whatever else goes wrong is no right to read.
+pub(crate) async fn may_read(kv: &mut KvClient, range: &Range) -> Result<bool, Failure> {
+    let options = range.options().with_count_only().with_serializable();
+    match timeout(ANSWER, kv.get(range.key.clone(), Some(options))).await {
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(error)) => match Failure::from(error) {
+            failure if failure.kind == Kind::Token => Err(failure),
+            _ => Ok(false),
+        },
+        Err(_) => Ok(false),
+    }
+}
+
 async fn read(
     kv: &mut KvClient,
     range: &Range,

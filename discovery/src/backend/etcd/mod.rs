@@ -5,9 +5,10 @@
 //! - **No end**: whatever ends a watch (compaction, a lost leader, an expired token, a broken connection) begins it
 //!   anew, after a pause with jitter where it was not our own doing. Everything is read again then and told as one
 //!   `Reset`, since a server that comes back may have lost its data and counted on. Only a connection that is
-//!   replaced by ours (another token, other certificates) goes on at the next revision.
+//!   replaced by ours (another token, other certificates) goes on at the next revision. A prefix that the user may not
+//!   read is left out, and read once it may.
 //! - **No silence**: members without a leader are refused and left for another; a connection is pinged every 6 s; a
-//!   watch that says nothing for 30 s is asked how far it is. A cluster that cannot agree while nothing is known yet is
+//!   watch that says nothing for 30 s is asked how far it is, and at a hint, once in 5 s at most. A cluster that cannot agree while nothing is known yet is
 //!   read from the one member that answers, and that is said.
 //! - **One authentication per connection**, and another one where etcd says, in one of its three ways, that the token no
 //!   longer counts. A wrong password is tried again after 5 s at the soonest, and looked up again before.

@@ -11,7 +11,7 @@ use super::failure::{Failure, Kind};
 use super::follow::Follower;
 use super::list::{Range, list};
 use super::records::Records;
-use super::watch;
+use super::watch::{self, Next};
 use crate::backend::Feed;
 use crate::credentials::{Credentials, Secret};
 use crate::event::{ErrorClass, Event};
@@ -91,12 +91,14 @@ async fn an_expired_token_is_known_by_what_a_watch_and_a_request_are_told() {
     let (feed, _events, _hint) = Feed::new();
     let mut dice = Dice::new(Some(1));
     let starts = [(Range::prefix("svc/"), 1)];
-    let failure = match watch::open(session, &starts, &mut dice).await {
+    let failure = match watch::open(session, &starts, Vec::new(), &mut dice).await {
         Err(failure) => failure,
         Ok(mut stream) => loop {
             match stream.next(&connector, &Records::new(feed.clone()), &mut dice).await {
                 Err(failure) => break failure,
-                Ok(batch) => assert!(batch.is_some_and(|batch| !batch.is_complete), "the watch stands"),
+                Ok(next) => {
+                    assert!(matches!(next, Next::Batch(batch) if !batch.is_complete), "the watch stands");
+                }
             }
         },
     };
@@ -119,4 +121,48 @@ async fn a_token_of_an_older_state_of_users_is_one_that_no_longer_counts() {
     etcd.ctl(&["--user", "root:pw", "user", "add", "another:pw"]);
     let failure = failure_of(&session).await;
     assert_eq!(failure.kind, Kind::Token, "{failure:?}");
+}
+
+/// One hint is followed at once; a fleet that gives one for every connection that is refused does not trouble etcd.
+#[tokio::test]
+async fn hints_come_together_as_one_question_in_their_time() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut connector = connector(&etcd, None);
+    let session = connector.connect(true).await.unwrap();
+    let mut dice = Dice::new(Some(1));
+    let starts = [(Range::prefix("svc/"), 1)];
+    let (feed, _events, hint) = Feed::new();
+    let records = Records::new(feed);
+    let interval = Duration::from_secs(4);
+    let stream = watch::open(session, &starts, Vec::new(), &mut dice).await.unwrap();
+    let mut stream = stream.with_hints_every(interval);
+    let mut confirmations = 0;
+    let began = Instant::now();
+    for number in 0..200 {
+        hint.notify_one();
+        let value = format!("10.0.0.{number}:1");
+        etcd.put("svc/a", &format!(r#"{{"Addr":"{value}"}}"#));
+        // Until the change is heard, which is a whole round by way of the server.
+        loop {
+            let next = timeout(LIMIT, stream.next(&connector, &records, &mut dice)).await;
+            let Ok(Ok(Next::Batch(batch))) = next else { panic!("no batch") };
+            confirmations += usize::from(batch.is_confirmation);
+            if !batch.changes.is_empty() {
+                break;
+            }
+        }
+        if began.elapsed() >= interval {
+            break;
+        }
+    }
+    assert!(confirmations <= 2, "{confirmations} confirmations");
+    // The last hint was kept: sooner than an idle stream is asked.
+    loop {
+        let next = timeout(Duration::from_secs(20), stream.next(&connector, &records, &mut dice)).await;
+        let Ok(Ok(Next::Batch(batch))) = next else { panic!("the hint is lost") };
+        if batch.is_confirmation {
+            break;
+        }
+    }
+    assert!(began.elapsed() >= interval, "{:?}", began.elapsed());
 }

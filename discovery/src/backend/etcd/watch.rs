@@ -10,18 +10,19 @@ use std::time::Duration;
 use etcd_client::{GetOptions, KvClient, WatchClient, WatchOptions, WatchResponse, WatchStream};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connect::{Connector, Session};
+use super::connect::{Connector, FILES, Session};
 use super::failure::{Failure, Kind};
 use super::follow::Sink;
-use super::list::Range;
+use super::list::{Range, may_read};
 use crate::runtime::Dice;
 
 /// A stream that says nothing for so long is asked how far it is. etcd itself tells every 10 minutes.
 const IDLE: Duration = Duration::from_secs(30);
 /// It has this long to answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Certificates are read again this often.
-const FILES: Duration = Duration::from_secs(30);
+/// The least time between two questions that hints give rise to. Each may cost etcd a read that all members agree on, and a
+/// fleet whose servers refuse connections gives a hint for every one of them.
+const HINTS: Duration = Duration::from_secs(5);
 /// The id of an answer to all watches of a stream.
 const EVERY_WATCH: i64 = -1;
 
@@ -47,6 +48,15 @@ pub(crate) struct Batch {
     pub is_confirmation: bool,
 }
 
+/// What a stream says next.
+pub(crate) enum Next {
+    Batch(Batch),
+    /// It is time for another connection, which goes on where this one is: the certificates have changed.
+    Reconnect,
+    /// It is time to read everything again: the user may read what it could not before.
+    ReadAgain,
+}
+
 /// A stream with one watch per range.
 pub(crate) struct Stream {
     stream: WatchStream,
@@ -65,14 +75,21 @@ pub(crate) struct Stream {
     is_asked: bool,
     deadline: Instant,
     files: Instant,
+    /// Ranges that the user may not read.
+    denied: Vec<Range>,
+    hints: Duration,
+    /// Hints wait until then.
+    hint_at: Instant,
 }
 
 type Question = Pin<Box<dyn Future<Output = Result<i64, Failure>> + Send>>;
 
-/// Watches ranges, each from a revision on. They stand when a [`Batch`] says so.
+/// Watches ranges, each from a revision on. They stand when a [`Batch`] says so. `denied` are those that the user may not
+/// read so far.
 pub(crate) async fn open(
     session: Session,
     starts: &[(Range, i64)],
+    denied: Vec<Range>,
     dice: &mut Dice,
 ) -> Result<Stream, Failure> {
     let opened = timeout(ANSWER, watches(session.watch, starts)).await;
@@ -91,6 +108,9 @@ pub(crate) async fn open(
         is_asked: true,
         deadline: now + ANSWER,
         files: now + dice.around(FILES, 10),
+        denied,
+        hints: HINTS,
+        hint_at: now,
     })
 }
 
@@ -115,13 +135,20 @@ fn options(range: &Range, from: i64) -> WatchOptions {
 }
 
 impl Stream {
-    /// The next thing it says. `None`: the certificates have changed, so it is time for another connection.
+    /// Lets hints have so much time between them.
+    #[cfg(test)]
+    pub const fn with_hints_every(mut self, interval: Duration) -> Self {
+        self.hints = interval;
+        self
+    }
+
+    /// The next thing it says.
     pub async fn next(
         &mut self,
         connector: &Connector,
         sink: &impl Sink,
         dice: &mut Dice,
-    ) -> Result<Option<Batch>, Failure> {
+    ) -> Result<Next, Failure> {
         loop {
             tokio::select! {
                 answer = self.stream.message() => {
@@ -131,24 +158,42 @@ impl Stream {
                     if batch.is_complete {
                         self.is_heard(dice);
                     }
-                    return Ok(Some(batch));
+                    return Ok(Next::Batch(batch));
                 }
                 revision = answer_to(&mut self.question) => {
                     self.question = None;
                     if let Some(batch) = self.stands_at(revision?, dice) {
-                        return Ok(Some(batch));
+                        return Ok(Next::Batch(batch));
                     }
                 }
                 () = sleep_until(self.deadline) => self.is_late().await?,
-                () = sink.hinted(), if !self.is_asked => self.ask().await?,
+                // A hint that comes too early is kept until it may be followed.
+                () = hinted_after(self.hint_at, sink), if !self.is_asked => {
+                    // Whoever got the same reason for a hint must not ask in step.
+                    self.hint_at = Instant::now() + self.hints + dice.around(self.hints / 10, 100);
+                    self.ask().await?;
+                }
                 () = sleep_until(self.files) => {
                     self.files = Instant::now() + dice.around(FILES, 10);
                     if connector.has_other_files().await {
-                        return Ok(None);
+                        return Ok(Next::Reconnect);
+                    }
+                    if self.may_read_more().await? {
+                        return Ok(Next::ReadAgain);
                     }
                 }
             }
         }
+    }
+
+    /// Whether the user has been given a right that it did not have.
+    async fn may_read_more(&mut self) -> Result<bool, Failure> {
+        for range in &self.denied {
+            if may_read(&mut self.kv, range).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn is_late(&mut self) -> Result<(), Failure> {
@@ -225,6 +270,11 @@ impl Stream {
             is_confirmation: is_progress,
         })
     }
+}
+
+async fn hinted_after(time: Instant, sink: &impl Sink) {
+    sleep_until(time).await;
+    sink.hinted().await;
 }
 
 async fn answer_to(question: &mut Option<Question>) -> Result<i64, Failure> {
