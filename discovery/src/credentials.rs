@@ -1,5 +1,6 @@
 //! What a registry is asked with: secrets that rotate, and TLS files that are read again.
 
+use std::env::VarError;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -113,10 +114,18 @@ impl Secret {
     /// # Errors
     /// Where it should be there is nothing; names the place, never the content.
     pub fn read(&self) -> Result<Zeroizing<String>, SourceError> {
+        self.read_among(|name| std::env::var(name))
+    }
+
+    /// The same with other environment variables than the process has.
+    fn read_among(
+        &self,
+        variable: impl Fn(&str) -> Result<String, VarError>,
+    ) -> Result<Zeroizing<String>, SourceError> {
         let denied = |text: String| SourceError::new(ErrorClass::Denied, text);
         match self {
             Self::Value(text) => Ok((**text).clone()),
-            Self::Env(name) => std::env::var(name)
+            Self::Env(name) => variable(name)
                 .map(Zeroizing::new)
                 .map_err(|error| denied(format!("environment variable {name}: {error}"))),
             Self::File(path) => match std::fs::read_to_string(path).map(Zeroizing::new) {
@@ -134,10 +143,16 @@ impl Secret {
 
 /// A secret that is needed again and again: looked up once a few seconds at most, and kept as it was while it cannot
 /// be looked up.
-#[derive(Debug)]
 pub struct SecretReader {
     secret: Secret,
     last: Option<(Instant, Zeroizing<String>)>,
+}
+
+/// Never shows the secret.
+impl fmt::Debug for SecretReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretReader").field("secret", &self.secret).finish_non_exhaustive()
+    }
 }
 
 /// How long what was looked up counts.
@@ -154,12 +169,16 @@ impl SecretReader {
     /// # Errors
     /// It could never be looked up.
     pub fn get(&mut self) -> Result<Zeroizing<String>, SourceError> {
+        self.get_at(Instant::now())
+    }
+
+    fn get_at(&mut self, now: Instant) -> Result<Zeroizing<String>, SourceError> {
         if let Some((at, text)) = &self.last
-            && at.elapsed() < READ_AGAIN
+            && now.saturating_duration_since(*at) < READ_AGAIN
         {
             return Ok(text.clone());
         }
-        self.refresh()
+        self.refresh_at(now)
     }
 
     /// As [`SecretReader::get`], looking it up again however short ago it was: the registry has refused it.
@@ -167,13 +186,17 @@ impl SecretReader {
     /// # Errors
     /// It could never be looked up.
     pub fn refresh(&mut self) -> Result<Zeroizing<String>, SourceError> {
+        self.refresh_at(Instant::now())
+    }
+
+    fn refresh_at(&mut self, now: Instant) -> Result<Zeroizing<String>, SourceError> {
         match (self.secret.read(), &mut self.last) {
             (Ok(text), last) => {
-                *last = Some((Instant::now(), text.clone()));
+                *last = Some((now, text.clone()));
                 Ok(text)
             }
             (Err(_), Some((at, text))) => {
-                *at = Instant::now();
+                *at = now;
                 Ok(text.clone())
             }
             (Err(error), None) => Err(error),
@@ -190,4 +213,127 @@ pub struct Credentials {
     pub token: Option<Secret>,
     /// TLS; `None` is no TLS unless the target or the environment says so.
     pub tls: Option<TlsFiles>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use evener_test_servers::Scratch;
+
+    use super::*;
+
+    /// A callback that gives, or fails with, what is in the other end.
+    fn callback(answer: Result<&str, &str>) -> (Secret, Arc<Mutex<Result<String, String>>>) {
+        let owned = answer.map(str::to_owned).map_err(str::to_owned);
+        let answer = Arc::new(Mutex::new(owned));
+        let given = Arc::clone(&answer);
+        (Secret::Callback(Arc::new(move || given.lock().unwrap().clone())), answer)
+    }
+
+    fn text(read: Result<Zeroizing<String>, SourceError>) -> Result<String, String> {
+        read.map(|text| text.to_string()).map_err(|error| {
+            assert_eq!(error.class, ErrorClass::Denied);
+            error.message
+        })
+    }
+
+    #[test]
+    fn a_variable_is_looked_up_each_time() {
+        let secret = Secret::Env("TOKEN".to_owned());
+        for value in ["one", "two"] {
+            let read = secret.read_among(|name| {
+                assert_eq!(name, "TOKEN");
+                Ok(value.to_owned())
+            });
+            assert_eq!(text(read).as_deref(), Ok(value));
+        }
+        let error = text(secret.read_among(|_| Err(VarError::NotPresent))).unwrap_err();
+        assert!(error.contains("environment variable TOKEN"), "{error}");
+        // The process' own: cargo sets this one for tests.
+        let own = Secret::Env("CARGO_PKG_NAME".to_owned());
+        assert_eq!(text(own.read()).ok(), std::env::var("CARGO_PKG_NAME").ok());
+    }
+
+    #[test]
+    fn a_callback_may_fail_and_even_panic() {
+        let (secret, answer) = callback(Ok("one"));
+        assert_eq!(text(secret.read()).as_deref(), Ok("one"));
+        *answer.lock().unwrap() = Err("no ticket".to_owned());
+        assert_eq!(text(secret.read()).unwrap_err(), "credentials callback: no ticket");
+        let panics = Secret::Callback(Arc::new(|| panic!("a test's callback")));
+        assert_eq!(text(panics.read()).unwrap_err(), "credentials callback: it panicked");
+    }
+
+    #[test]
+    fn a_file_is_read_without_the_space_at_its_end() {
+        let scratch = Scratch::new("secret");
+        let secret = Secret::File(scratch.write("token", " one \r\n").into());
+        assert_eq!(text(secret.read()).as_deref(), Ok(" one"));
+        let missing = Secret::File(scratch.file("missing").into());
+        assert!(text(missing.read()).unwrap_err().contains("missing"));
+    }
+
+    #[test]
+    fn what_is_looked_up_counts_for_five_seconds_unless_it_was_refused() {
+        let (secret, answer) = callback(Ok("one"));
+        let (mut reader, start) = (SecretReader::new(secret), Instant::now());
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        assert_eq!(text(reader.get_at(start)).as_deref(), Ok("one"));
+        *answer.lock().unwrap() = Ok("two".to_owned());
+        assert_eq!(text(reader.get_at(at(4_999))).as_deref(), Ok("one"));
+        assert_eq!(text(reader.get_at(at(5_000))).as_deref(), Ok("two"));
+        *answer.lock().unwrap() = Ok("three".to_owned());
+        assert_eq!(text(reader.refresh_at(at(5_001))).as_deref(), Ok("three"));
+        *answer.lock().unwrap() = Ok("four".to_owned());
+        assert_eq!(text(reader.get_at(at(10_000))).as_deref(), Ok("three"), "it is 4.999 s old");
+        assert_eq!(text(reader.get_at(at(10_001))).as_deref(), Ok("four"));
+    }
+
+    #[test]
+    fn the_last_one_outlives_what_it_came_from() {
+        let scratch = Scratch::new("secret-reader");
+        let path = PathBuf::from(scratch.write("token", "one"));
+        let start = Instant::now();
+        let mut file = SecretReader::new(Secret::File(path.clone()));
+        assert_eq!(text(file.get_at(start)).as_deref(), Ok("one"));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(text(file.refresh_at(start)).as_deref(), Ok("one"));
+        assert_eq!(text(file.get_at(start + 2 * READ_AGAIN)).as_deref(), Ok("one"));
+        scratch.write("token", "two");
+        assert_eq!(text(file.get_at(start + 4 * READ_AGAIN)).as_deref(), Ok("two"));
+
+        let (secret, answer) = callback(Err("not yet"));
+        let mut reader = SecretReader::new(secret);
+        assert!(reader.get_at(start).is_err(), "there is no last one");
+        *answer.lock().unwrap() = Ok("one".to_owned());
+        assert_eq!(
+            text(reader.get_at(start)).as_deref(),
+            Ok("one"),
+            "a failure does not count for five seconds"
+        );
+        *answer.lock().unwrap() = Err("no more".to_owned());
+        assert_eq!(text(reader.refresh_at(start)).as_deref(), Ok("one"));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let scratch = Scratch::new("secret-shown");
+        let (cert, key) = (scratch.write("cert", "hidden"), scratch.write("key", "hidden"));
+        let files = TlsFiles { cert: Some(cert.into()), key: Some(key.into()), ..TlsFiles::default() };
+        let content = files.read().unwrap();
+        assert_eq!(content.key.as_deref().map(Vec::as_slice), Some(&b"hidden"[..]));
+        let (call, _) = callback(Ok("hidden"));
+        let mut reader = SecretReader::new(Secret::value("hidden"));
+        reader.get().unwrap();
+        let credentials = Credentials { token: Some(call), ..Credentials::default() };
+        for shown in [
+            format!("{:?}", Secret::value("hidden")),
+            format!("{reader:?}"),
+            format!("{credentials:?}"),
+            format!("{content:?}"),
+        ] {
+            assert!(!shown.contains("hidden"), "{shown}");
+        }
+    }
 }

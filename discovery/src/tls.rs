@@ -3,10 +3,18 @@
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "probes")]
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+#[cfg(feature = "probes")]
+use zeroize::Zeroizing;
 
 use crate::credentials::TlsFiles;
 
@@ -75,6 +83,84 @@ pub(crate) fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
+/// What files for TLS hold, to be compared with what they held before. What cannot be read is empty.
+#[cfg(feature = "probes")]
+type Fingerprint = Vec<(PathBuf, Zeroizing<Vec<u8>>)>;
+
+#[cfg(feature = "probes")]
+fn fingerprint(files: &TlsFiles) -> Fingerprint {
+    let named = [&files.ca, &files.cert, &files.key].into_iter().flatten();
+    let all = named.flat_map(|path| match std::fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(_) => vec![path.clone()],
+    });
+    let mut all: Vec<PathBuf> = all.collect();
+    all.sort_unstable();
+    let read = |path: PathBuf| (path.clone(), Zeroizing::new(std::fs::read(path).unwrap_or_default()));
+    all.into_iter().map(read).collect()
+}
+
+/// How often files are looked at.
+#[cfg(feature = "probes")]
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// What is made from files for TLS, and made anew when they hold something else. While they cannot be used the last one
+/// stays in use. May be shared by threads.
+#[cfg(feature = "probes")]
+#[derive(Debug)]
+pub(crate) struct Renewed<T> {
+    files: TlsFiles,
+    make: fn(&TlsFiles) -> Result<T, String>,
+    state: Mutex<Last<T>>,
+}
+
+#[cfg(feature = "probes")]
+struct Last<T> {
+    made: T,
+    of: Fingerprint,
+    looked: Instant,
+}
+
+/// Never shows the keys.
+#[cfg(feature = "probes")]
+impl<T> std::fmt::Debug for Last<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Last(..)")
+    }
+}
+
+#[cfg(feature = "probes")]
+impl<T: Clone> Renewed<T> {
+    /// Makes the first one, now.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(crate) fn new(files: TlsFiles, make: fn(&TlsFiles) -> Result<T, String>) -> Result<Self, String> {
+        let of = fingerprint(&files);
+        let state = Mutex::new(Last { made: make(&files)?, of, looked: Instant::now() });
+        Ok(Self { files, make, state })
+    }
+
+    /// The one that fits what the files hold, or held two seconds ago at most. May read them, which blocks.
+    pub(crate) fn latest(&self) -> T {
+        self.latest_at(Instant::now())
+    }
+
+    fn latest_at(&self, now: Instant) -> T {
+        let mut last = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(last.looked) >= LOOK_AGAIN {
+            last.looked = now;
+            let of = fingerprint(&self.files);
+            if of != last.of
+                && let Ok(made) = (self.make)(&self.files)
+            {
+                (last.made, last.of) = (made, of);
+            }
+        }
+        last.made.clone()
+    }
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, error))?;
     let certificates: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| unusable(path, error))?;
@@ -130,5 +216,33 @@ mod tests {
             let error = client_config(&files).expect_err(expected);
             assert!(error.contains(expected), "{error}");
         }
+    }
+    #[cfg(feature = "probes")]
+    #[test]
+    fn what_is_made_is_made_anew_when_the_files_hold_something_else() {
+        let scratch = evener_test_servers::Scratch::new("renewed");
+        let ca = PathBuf::from(scratch.write("ca", "one"));
+        let make = |files: &TlsFiles| {
+            let text =
+                std::fs::read_to_string(files.ca.as_ref().unwrap()).map_err(|error| error.to_string())?;
+            if text.is_empty() { Err("empty".to_owned()) } else { Ok(Arc::new(text)) }
+        };
+        let files = TlsFiles { ca: Some(ca.clone()), ..TlsFiles::default() };
+        let renewed = Renewed::new(files.clone(), make).unwrap();
+        let start = Instant::now();
+        let at = |seconds| renewed.latest_at(start + Duration::from_secs(seconds));
+        let one = at(0);
+        scratch.write("ca", "two");
+        assert_eq!(at(0).as_str(), "one", "files are not read each time");
+        assert_eq!(at(10).as_str(), "two");
+        assert!(Arc::ptr_eq(&at(20), &at(30)), "what is the same is not made anew");
+        scratch.write("ca", "");
+        assert_eq!(at(40).as_str(), "two", "what cannot be used is not used");
+        std::fs::remove_file(&ca).unwrap();
+        assert_eq!(at(50).as_str(), "two");
+        scratch.write("ca", "one");
+        assert_eq!(at(60), one);
+        std::fs::remove_file(&ca).unwrap();
+        assert!(Renewed::new(files, make).is_err());
     }
 }

@@ -140,24 +140,26 @@ impl Pipeline {
         self.settle(now);
     }
 
-    /// Takes over which endpoints fail their probes, by their addresses: all of them, each time. They are published as
-    /// unhealthy until they are not among these any more. Where all that there is fails and `fail_open` is set, none is: a
-    /// wrong check must not stop a service. Answers whether any of that is new.
+    /// Takes over which endpoints fail their probes, and which have been seen to pass them, by their addresses: all of them, each
+    /// time. Those that fail are published as unhealthy until they are not among these any more. Where nothing that there is
+    /// passes and `fail_open` is set, none is: a wrong check must not stop a service. Answers whether any of that is new.
     pub fn judge<'a>(
         &mut self,
         failing: impl IntoIterator<Item = &'a [Address]>,
+        passing: impl IntoIterator<Item = &'a [Address]>,
         fail_open: bool,
         now: Instant,
     ) -> bool {
         let now = self.advance(now);
         let failing: BTreeSet<Identity> = failing.into_iter().filter_map(Identity::at).collect();
-        let changed = self.verdicts.replace(failing, fail_open);
-        self.weigh(now);
+        let passing = passing.into_iter().filter_map(Identity::at).collect();
+        let changed = self.verdicts.replace(failing, passing, fail_open);
+        let turned = self.weigh(now);
         for identity in &changed {
             self.reconsider(identity, now);
         }
         self.settle(now);
-        !changed.is_empty()
+        turned || !changed.is_empty()
     }
 
     /// What is published, as the source reports it: without what probes say.
@@ -303,18 +305,21 @@ impl Pipeline {
         self.compare(identity);
     }
 
-    /// Whether the verdicts count depends on what else there is, which may be something else now.
-    fn weigh(&mut self, now: Instant) {
-        let in_use = self.in_use();
+    /// Whether the verdicts count depends on what else there is, which may be something else now. Answers whether they have begun or ceased to.
+    fn weigh(&mut self, now: Instant) -> bool {
         let (assembler, stabilizer) = (&self.assembler, &self.stabilizer);
-        let is_used = |identity: &Identity| find(assembler, stabilizer, identity).is_some();
-        if !self.verdicts.weigh(in_use, is_used) {
-            return;
+        let used = |identity: &Identity| find(assembler, stabilizer, identity);
+        let takes_calls = |identity: &Identity| {
+            used(identity).is_some_and(|endpoint| endpoint.condition != Condition::Unhealthy)
+        };
+        if !self.verdicts.weigh(|identity| used(identity).is_some(), takes_calls) {
+            return false;
         }
         let concerned: Vec<Identity> = self.verdicts.failing().cloned().collect();
         for identity in concerned {
             self.reconsider(&identity, now);
         }
+        true
     }
 
     /// What is to be published of an endpoint.

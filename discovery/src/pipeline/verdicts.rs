@@ -10,25 +10,35 @@ use crate::model::{Condition, Endpoint};
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
     failing: BTreeSet<Identity>,
+    passing: BTreeSet<Identity>,
     fail_open: bool,
-    /// Whether they are let pass: all that is in use fails, and that is to take nothing out.
+    /// Whether they are let pass: nothing that is in use passes, and that is to take nothing out.
     is_open: bool,
 }
 
 impl Verdicts {
-    /// Takes over which endpoints fail. Answers those of which that is new, either way.
-    pub(super) fn replace(&mut self, failing: BTreeSet<Identity>, fail_open: bool) -> Vec<Identity> {
+    /// Takes over which endpoints fail, and which have been seen to pass. Answers which fail that did not, or the other way.
+    pub(super) fn replace(
+        &mut self,
+        failing: BTreeSet<Identity>,
+        passing: BTreeSet<Identity>,
+        fail_open: bool,
+    ) -> Vec<Identity> {
         let changed = self.failing.symmetric_difference(&failing).cloned().collect();
-        self.failing = failing;
-        self.fail_open = fail_open;
+        (self.failing, self.passing, self.fail_open) = (failing, passing, fail_open);
         changed
     }
 
-    /// Works out whether they count where `total` endpoints are in use. Answers whether that has changed.
-    pub(super) fn weigh(&mut self, total: usize, is_used: impl Fn(&Identity) -> bool) -> bool {
-        // Counted only where it may come out as all of them.
-        let all = self.fail_open && total > 0 && self.failing.len() >= total && self.count(is_used) == total;
-        std::mem::replace(&mut self.is_open, all) != all
+    /// Works out whether they count. An endpoint that was never seen to pass proves nothing: where all others fail the check is as likely to be wrong as
+    /// they are, and whoever has just come must not take everybody's calls alone. Answers whether that has changed.
+    pub(super) fn weigh(
+        &mut self,
+        is_used: impl Fn(&Identity) -> bool,
+        takes_calls: impl Fn(&Identity) -> bool,
+    ) -> bool {
+        let is_open =
+            self.fail_open && self.failing.iter().any(is_used) && !self.passing.iter().any(takes_calls);
+        std::mem::replace(&mut self.is_open, is_open) != is_open
     }
 
     /// How many of those in use fail.

@@ -1,39 +1,69 @@
 //! One check of one address.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tonic::Code;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint as Dial, Identity};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint as Dial, Identity};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use zeroize::Zeroizing;
 
 use super::options::{ProbeError, ProbeKind, ProbeOptions};
 use crate::credentials::TlsFiles;
 use crate::model::Address;
-use crate::tls::client_config;
+use crate::tls::{Renewed, client_config, roots};
 
 /// What all checks of a prober share.
 #[derive(Debug)]
 pub(super) struct Checker {
     options: ProbeOptions,
-    http: Option<reqwest::Client>,
+    with: With,
+}
+
+/// What a kind of check needs, with the files for TLS as they are now.
+#[derive(Debug)]
+enum With {
+    Nothing,
+    Http(Renewed<reqwest::Client>),
+    Tls(Renewed<ClientTlsConfig>),
 }
 
 impl Checker {
     pub(super) fn new(options: ProbeOptions) -> Result<Self, ProbeError> {
         options.check()?;
-        let http = match &options.kind {
-            ProbeKind::Http { .. } => Some(http_client(&options)?),
-            _ => None,
+        let files = options.tls.clone();
+        let with = match (&options.kind, files) {
+            (ProbeKind::Tcp, _) => With::Nothing,
+            (ProbeKind::Http { .. }, files) => {
+                With::Http(Renewed::new(files.unwrap_or_default(), http_client).map_err(ProbeError)?)
+            }
+            (ProbeKind::GrpcCheck { .. } | ProbeKind::GrpcWatch { .. }, None) => With::Nothing,
+            (ProbeKind::GrpcCheck { .. } | ProbeKind::GrpcWatch { .. }, Some(files)) => {
+                With::Tls(Renewed::new(files, grpc_tls).map_err(ProbeError)?)
+            }
         };
-        Ok(Self { options, http })
+        Ok(Self { options, with })
     }
 
     pub(super) const fn options(&self) -> &ProbeOptions {
         &self.options
+    }
+
+    /// Whether checks of this kind can ask at one of these addresses at all.
+    pub(super) fn can_ask(&self, addresses: &[Address]) -> bool {
+        let kind = &self.options.kind;
+        let is_grpc = matches!(kind, ProbeKind::GrpcCheck { .. } | ProbeKind::GrpcWatch { .. });
+        let can = |address: &Address| {
+            *kind == ProbeKind::Tcp
+                || authority(address, None).is_some()
+                || (is_grpc && matches!(address, Address::Unix(_)))
+        };
+        addresses.iter().any(can)
     }
 
     /// Whether the endpoint behind these addresses, tried in turn, is healthy. Never longer than the timeout.
@@ -60,10 +90,11 @@ impl Checker {
     }
 
     async fn http_passes(&self, address: &Address, path: &str, port: Option<u16>) -> bool {
-        let Some(http) = &self.http else { return false };
+        let With::Http(http) = &self.with else { return false };
         let Some(host) = authority(address, port) else { return false };
         let scheme = if self.options.tls.is_some() { "https" } else { "http" };
-        let answer = http.get(format!("{scheme}://{host}{path}")).send().await;
+        let request = http.latest().get(format!("{scheme}://{host}{path}")).timeout(self.options.timeout);
+        let answer = request.send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
@@ -107,19 +138,32 @@ impl Checker {
         let alive = Duration::from_secs(10).max(self.options.timeout);
         let dial = Dial::from_shared(uri).ok()?.connect_timeout(self.options.timeout);
         let dial = dial.http2_keep_alive_interval(alive).keep_alive_timeout(self.options.timeout);
-        match &self.options.tls {
-            Some(files) => dial.tls_config(tls(files)?).ok(),
-            None => Some(dial),
+        match &self.with {
+            With::Tls(tls) => dial.tls_config(tls.latest()).ok(),
+            _ => Some(dial),
         }
     }
 }
 
-fn http_client(options: &ProbeOptions) -> Result<reqwest::Client, ProbeError> {
-    let config = client_config(&options.tls.clone().unwrap_or_default()).map_err(ProbeError)?;
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(config).timeout(options.timeout);
+fn http_client(files: &TlsFiles) -> Result<reqwest::Client, String> {
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(client_config(files)?);
     // A check is to see the endpoint, as it is now: no proxy, no redirect elsewhere, no connection from before.
     let builder = builder.no_proxy().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0);
-    builder.build().map_err(|error| ProbeError(error.to_string()))
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn grpc_tls(files: &TlsFiles) -> Result<ClientTlsConfig, String> {
+    // Says which file it is that cannot be used.
+    client_config(files)?;
+    let mut config = ClientTlsConfig::new().trust_anchors(roots(files.ca.as_deref())?.roots);
+    if let (Some(cert), Some(key)) = (&files.cert, &files.key) {
+        let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        config = config.identity(Identity::from_pem(read(cert)?, Zeroizing::new(read(key)?).as_slice()));
+    }
+    Ok(match &files.server_name {
+        Some(name) => config.domain_name(name),
+        None => config,
+    })
 }
 
 /// What came of asking a server to say how it is.
@@ -138,33 +182,21 @@ async fn connects(address: &Address) -> bool {
     match address {
         Address::Unix(path) => UnixStream::connect(path).await.is_ok(),
         Address::UnixAbstract(name) => UnixStream::connect(format!("\0{name}")).await.is_ok(),
-        address => match authority(address, None) {
-            Some(address) => TcpStream::connect(address).await.is_ok(),
-            None => false,
-        },
+        Address::Ip(ip) => TcpStream::connect(ip).await.is_ok(),
+        // The zone is understood beside the port, not within brackets.
+        Address::Zoned { ip, zone, port } => {
+            TcpStream::connect((format!("{ip}%{zone}"), *port)).await.is_ok()
+        }
+        Address::Name { host, port } => TcpStream::connect((host.as_str(), *port)).await.is_ok(),
     }
 }
 
-/// `host:port` as a URI has it; `None` for a socket that has neither.
+/// `host:port` as a URI has it; `None` for a socket that has neither, and for an address whose zone no URI may hold.
 fn authority(address: &Address, port: Option<u16>) -> Option<String> {
     Some(match address {
-        Address::Ip(ip) => std::net::SocketAddr::new(ip.ip(), port.unwrap_or_else(|| ip.port())).to_string(),
+        Address::Ip(SocketAddr::V6(ip)) if ip.scope_id() != 0 => return None,
+        Address::Ip(ip) => SocketAddr::new(ip.ip(), port.unwrap_or_else(|| ip.port())).to_string(),
         Address::Name { host, port: own } => format!("{host}:{}", port.unwrap_or(*own)),
-        Address::Zoned { ip, zone, port: own } => format!("[{ip}%{zone}]:{}", port.unwrap_or(*own)),
         _ => return None,
-    })
-}
-
-fn tls(files: &TlsFiles) -> Option<ClientTlsConfig> {
-    let mut config = ClientTlsConfig::new();
-    if let Some(ca) = &files.ca {
-        config = config.ca_certificate(Certificate::from_pem(std::fs::read(ca).ok()?));
-    }
-    if let (Some(cert), Some(key)) = (&files.cert, &files.key) {
-        config = config.identity(Identity::from_pem(std::fs::read(cert).ok()?, std::fs::read(key).ok()?));
-    }
-    Some(match &files.server_name {
-        Some(name) => config.domain_name(name),
-        None => config,
     })
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::credentials::TlsFiles;
 
 /// What a check does to an endpoint.
+///
+/// HTTP cannot ask a Unix socket, and gRPC cannot ask an abstract one; neither can ask an address with a zone.
+/// An endpoint that has no other address is not checked, and counts as healthy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProbeKind {
@@ -45,13 +48,14 @@ pub struct ProbeOptions {
     pub timeout: Duration,
     /// Checks in a row that must succeed before an unhealthy endpoint is healthy: 2, at least 1.
     pub rise: u32,
-    /// Checks in a row that must fail before a healthy endpoint is unhealthy: 3, at least 1. An endpoint that was never
-    /// checked counts as healthy: its connection protects it.
+    /// Checks in a row that must fail before an endpoint is unhealthy: 3, at least 1. One that was never checked takes calls:
+    /// its connection protects it.
     pub fall: u32,
     /// Checks that may run at the same time, over all endpoints of the set: 64, at least 1. Streams of
     /// [`ProbeKind::GrpcWatch`] count only while they open.
     pub concurrency: usize,
-    /// Where all endpoints are unhealthy, none is taken out (default): a wrong check must not stop a service.
+    /// Where no endpoint passes its checks, none is taken out (default): a wrong check must not stop a service. One that was
+    /// not checked yet does not count as passing.
     pub fail_open: bool,
     /// TLS for HTTP and gRPC; `None` is plain text.
     pub tls: Option<TlsFiles>,

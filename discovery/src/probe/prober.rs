@@ -14,7 +14,7 @@ use super::check::{Checker, Said};
 use super::options::{ProbeError, ProbeKind, ProbeOptions};
 use super::tally::{Tally, Verdict};
 use crate::dice::Dice;
-use crate::model::{Address, Condition, Endpoint};
+use crate::model::{Address, Endpoint};
 
 /// The first check of an endpoint is made after this at the latest.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
@@ -55,12 +55,13 @@ impl Prober {
         Ok(Self { checker, slots, dice, tasks: JoinSet::new(), said, heard, probed: HashMap::new() })
     }
 
-    /// Checks these endpoints from now on, and no others. Those that stay keep their verdicts.
+    /// Checks these endpoints from now on, and no others. Those that stay keep their verdicts. One that checks of this kind
+    /// cannot ask is not checked, and is healthy (see [`ProbeKind`]).
     pub fn set_endpoints(&mut self, endpoints: &[Endpoint]) {
         let mut before = std::mem::take(&mut self.probed);
         for endpoint in endpoints {
             let key = key(endpoint);
-            if self.probed.contains_key(&key) {
+            if self.probed.contains_key(&key) || !self.checker.can_ask(&endpoint.addresses) {
                 continue;
             }
             let probed = before.remove(&key).unwrap_or_else(|| self.start(key.clone(), endpoint));
@@ -91,30 +92,19 @@ impl Prober {
         probed.map(|probed| probed.verdict = verdict).is_some()
     }
 
-    /// The same endpoints, the unhealthy ones with [`Condition::Unhealthy`]; the same list where there is none. If all are
-    /// unhealthy and `fail_open` is set, none is.
-    pub fn judge(&self, endpoints: &Arc<[Endpoint]>) -> Arc<[Endpoint]> {
-        let is_out = |endpoint: &Endpoint| self.probed.get(&key(endpoint)).is_some_and(Probed::is_unhealthy);
-        let out = endpoints.iter().filter(|endpoint| is_out(endpoint)).count();
-        if out == 0 || (out == endpoints.len() && self.checker.options().fail_open) {
-            return Arc::clone(endpoints);
-        }
-        let judged = endpoints.iter().map(|endpoint| match is_out(endpoint) {
-            true => Endpoint { condition: Condition::Unhealthy, ..endpoint.clone() },
-            false => endpoint.clone(),
-        });
-        judged.collect()
-    }
-
-    /// How many endpoints are unhealthy now, whether or not that counts.
-    pub fn unhealthy(&self) -> usize {
-        self.failing().count()
-    }
-
-    /// The addresses of each of these.
+    /// The addresses of each endpoint that is unhealthy now.
     pub fn failing(&self) -> impl Iterator<Item = &[Address]> {
-        let unhealthy = self.probed.iter().filter(|(_, probed)| probed.is_unhealthy());
-        unhealthy.map(|(key, _)| key.as_slice())
+        self.held(Verdict::Unhealthy)
+    }
+
+    /// The addresses of each endpoint that has passed a check and is not unhealthy.
+    pub fn passing(&self) -> impl Iterator<Item = &[Address]> {
+        self.held(Verdict::Healthy)
+    }
+
+    fn held(&self, verdict: Verdict) -> impl Iterator<Item = &[Address]> {
+        let held = self.probed.iter().filter(move |(_, probed)| probed.verdict == verdict);
+        held.map(|(key, _)| key.as_slice())
     }
 
     fn start(&mut self, key: Key, endpoint: &Endpoint) -> Probed {
@@ -126,13 +116,7 @@ impl Prober {
             said: self.said.clone(),
             dice: Dice::new(Some(self.dice.roll())),
         };
-        Probed { task: self.tasks.spawn(probe.run()), verdict: Verdict::Healthy }
-    }
-}
-
-impl Probed {
-    fn is_unhealthy(&self) -> bool {
-        self.verdict == Verdict::Unhealthy
+        Probed { task: self.tasks.spawn(probe.run()), verdict: Verdict::Unproven }
     }
 }
 
@@ -205,21 +189,5 @@ impl Probe {
             // A prober that is gone has no more use for it.
             let _ = self.said.send((self.key.clone(), verdict));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn checks_are_spread_within_the_jitter() {
-        let mut dice = Dice::new(Some(7));
-        let pauses: Vec<Duration> = (0..1000).map(|_| dice.around(Duration::from_secs(10), 10)).collect();
-        let seconds = |s| Duration::from_secs(s);
-        assert!(pauses.iter().all(|&pause| (seconds(9)..=seconds(11)).contains(&pause)));
-        assert!(pauses.iter().any(|&pause| pause < Duration::from_millis(9200)));
-        assert!(pauses.iter().any(|&pause| pause > Duration::from_millis(10_800)));
-        assert_eq!(dice.around(seconds(1), 0), seconds(1));
     }
 }

@@ -1,4 +1,4 @@
-//! What probes say goes before what the source says, at once, and never takes everything out.
+//! What probes say goes before what the source says, at once, and takes nothing out where nothing passes.
 
 use evener_discovery::pipeline::PipelineOptions;
 use evener_discovery::{Address, Condition};
@@ -6,10 +6,17 @@ use evener_discovery::{Address, Condition};
 use crate::world::{World, endpoint, ms, seconds};
 
 impl World {
-    /// These fail their probes, and no others.
+    /// These fail their probes, and all others that there are have passed theirs.
     fn judge(&mut self, failing: &[&str], fail_open: bool) -> bool {
         let failing: Vec<Vec<Address>> = failing.iter().map(|text| endpoint(text).addresses).collect();
-        let is_new = self.pipeline.judge(failing.iter().map(Vec::as_slice), fail_open, self.now());
+        let all = self.endpoints().iter().map(|endpoint| endpoint.addresses.clone());
+        let passing: Vec<Vec<Address>> = all.filter(|addresses| !failing.contains(addresses)).collect();
+        self.judge_all(&failing, &passing, fail_open)
+    }
+
+    fn judge_all(&mut self, failing: &[Vec<Address>], passing: &[Vec<Address>], fail_open: bool) -> bool {
+        let [failing, passing] = [failing, passing].map(|addresses| addresses.iter().map(Vec::as_slice));
+        let is_new = self.pipeline.judge(failing, passing, fail_open, self.now());
         self.poll();
         is_new
     }
@@ -68,8 +75,25 @@ fn whoever_is_left_alone_and_fails_is_let_pass_in_the_same_publication() {
     assert_eq!((world.set().len(), world.unhealthy()), (1, Vec::new()));
     assert_eq!(world.publications(), before + 1);
     world.reset(&["1", "3"]);
-    assert_eq!(world.unhealthy(), [1], "there is another one again");
-    assert_eq!(world.publications(), before + 2);
+    assert_eq!(world.unhealthy(), Vec::<usize>::new(), "nothing is known of the other one yet");
+    world.judge(&["1"], true);
+    assert_eq!(world.unhealthy(), [1], "it has passed");
+}
+
+#[test]
+fn a_server_that_has_just_come_does_not_take_all_calls_where_all_others_fail() {
+    let mut world = World::new(PipelineOptions::immediate());
+    let [one, two, new] = ["1", "2", "3"].map(|text| endpoint(text).addresses);
+    world.reset(&["1", "2"]);
+    world.judge(&["1", "2"], true);
+    world.reset(&["1", "2", "3"]);
+    assert_eq!(world.unhealthy(), Vec::<usize>::new());
+    world.judge_all(&[one.clone(), two.clone()], &[], true);
+    assert_eq!(world.unhealthy(), Vec::<usize>::new());
+    assert!(world.judge_all(&[one.clone(), two.clone()], std::slice::from_ref(&new), true), "it has passed");
+    assert_eq!(world.unhealthy(), [1, 2]);
+    world.reset(&["1", "2", "3;condition=unhealthy"]);
+    assert_eq!(world.unhealthy(), [3], "the only one that passes takes no calls, so the others do");
 }
 
 #[test]
