@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use evener_discovery::runtime::WatchOptions;
 use evener_discovery::{ErrorClass, Event};
@@ -94,6 +95,13 @@ fn faults_in_front_of_a_real_server() {
     a_line_that_is_none_costs_nothing_else(&api);
     an_answer_that_is_no_list_is_not_taken_for_an_empty_one(&api);
     a_busy_server_is_told_apart(&api);
+    what_is_asked_for_spares_the_server(&api);
+    a_line_that_says_410_lists_anew(&api);
+    a_page_that_is_always_too_old_is_told(&api);
+    a_page_without_end_is_not_read(&api);
+    a_bookmark_without_a_version_is_not_taken(&api);
+    a_watch_that_ends_before_its_time_is_not_resumed_at_once(&api);
+    a_pause_that_is_asked_for_is_made(&api);
 }
 
 fn plain_http_is_enough(api: &Arc<KubeApi>) {
@@ -174,4 +182,125 @@ fn a_busy_server_is_told_apart(api: &Arc<KubeApi>) {
     let double = DoubleOfKubectlProxy::start(api, |_| Some((429, "try later".to_owned())));
     let error = watch(&double).until_failed(ErrorClass::RateLimited);
     assert!(error.message.contains("asks for a pause (429)"), "{error}");
+}
+
+/// The number that a path's query has under a name.
+fn number(path: &str, name: &str) -> Option<u64> {
+    let (_, query) = path.split_once('?')?;
+    let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    value.parse().ok()
+}
+
+/// Another watch than the target of [`watch`] asks for: with the length that is usual.
+fn watch_as_usual(double: &DoubleOfKubectlProxy) -> Backend {
+    Backend::open(&format!("kubernetes:///user?server={}", double.url), &WatchOptions::default())
+}
+
+fn what_is_asked_for_spares_the_server(api: &Arc<KubeApi>) {
+    let double = DoubleOfKubectlProxy::start(api, |path| {
+        // The real server would hold the watch for minutes.
+        path.contains("watch=true").then(gone)
+    });
+    let _backend = watch_as_usual(&double);
+    eventually("a list and a watch", LIMIT, || double.counts().1 >= 1);
+    let asked = double.asked.lock().unwrap().clone();
+    let (list, watch) = (&asked[0], &asked[1]);
+    assert_eq!(number(list, "limit"), Some(500), "{list}");
+    assert!(!list.contains("resourceVersion"), "a list is of what is, not of a cache: {list}");
+    assert!(watch.contains("allowWatchBookmarks=true"), "{watch}");
+    let length = number(watch, "timeoutSeconds").expect("an end");
+    assert!((260..=290).contains(&length), "290 s, at most a tenth less: {watch}");
+    assert!(number(watch, "resourceVersion").is_some_and(|version| version > 0), "{watch}");
+}
+
+fn a_line_that_says_410_lists_anew(api: &Arc<KubeApi>) {
+    let mut left = 1;
+    let double = DoubleOfKubectlProxy::start(api, move |path| {
+        let is_hit = path.contains("watch=true") && left > 0;
+        left -= u32::from(is_hit);
+        let line = format!("{{\"type\":\"ERROR\",\"object\":{}}}\n", gone().1);
+        is_hit.then_some((200, line))
+    });
+    let mut backend = watch(&double);
+    for _ in 0..2 {
+        let event = backend.next();
+        assert!(matches!(event, Event::Reset { .. }), "a version that is too old is no outage: {event:?}");
+    }
+    assert_eq!(double.counts().0, 2);
+}
+
+fn a_page_that_is_always_too_old_is_told(api: &Arc<KubeApi>) {
+    let double = DoubleOfKubectlProxy::start(api, |path| {
+        let first = json!({"kind": "EndpointSliceList", "metadata": {"resourceVersion": "1", "continue": "next"}, "items": []});
+        Some(if path.contains("continue=") { gone() } else { (200, first.to_string()) })
+    });
+    let error = watch(&double).until_failed(ErrorClass::Expired);
+    assert!(error.message.contains("(410)"), "{error}");
+}
+
+fn a_page_without_end_is_not_read(api: &Arc<KubeApi>) {
+    let double = DoubleOfKubectlProxy::start(api, |_| Some((200, " ".repeat((64 << 20) + 1))));
+    let error = watch(&double).until_failed(ErrorClass::Protocol);
+    assert!(error.message.contains("longer than 67108864 bytes"), "{error}");
+}
+
+fn a_bookmark_without_a_version_is_not_taken(api: &Arc<KubeApi>) {
+    let bookmark =
+        r#"{"type":"BOOKMARK","object":{"kind":"EndpointSlice","metadata":{"resourceVersion":""}}}"#;
+    let double = DoubleOfKubectlProxy::start(api, move |path| {
+        path.contains("watch=true").then(|| (200, format!("{bookmark}\n")))
+    });
+    let _backend = watch(&double);
+    eventually("the next watch", LIMIT, || double.counts().1 >= 2);
+    for path in double.asked.lock().unwrap().iter().filter(|path| path.contains("watch=true")) {
+        assert!(number(path, "resourceVersion").is_some_and(|version| version > 0), "{path}");
+    }
+}
+
+/// When requests came and when their answers were ready.
+type Times = Arc<Mutex<Vec<(Instant, Instant)>>>;
+
+/// Waits for so many requests, and gives the times from each answer to the next request.
+fn gaps(times: &Times, count: usize) -> Vec<Duration> {
+    eventually("the next request", LIMIT, || times.lock().unwrap().len() >= count);
+    let times = times.lock().unwrap();
+    times.windows(2).map(|pair| pair[1].0.saturating_duration_since(pair[0].1)).collect()
+}
+
+/// As every API server ends its watches when it is shut down.
+fn a_watch_that_ends_before_its_time_is_not_resumed_at_once(api: &Arc<KubeApi>) {
+    let times = Times::default();
+    let log = Arc::clone(&times);
+    let double = DoubleOfKubectlProxy::start(api, move |path| {
+        path.contains("watch=true").then(|| {
+            let came = Instant::now();
+            // Longer than what counts as no watch at all, and far shorter than what was agreed.
+            thread::sleep(Duration::from_millis(2_100));
+            log.lock().unwrap().push((came, Instant::now()));
+            (200, String::new())
+        })
+    });
+    let mut backend = watch_as_usual(&double);
+    backend.until_reset(&["10.1.0.1:80"]);
+    let gaps = gaps(&times, 3);
+    assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(100)), "{gaps:?}");
+    assert_eq!(double.counts().0, 1, "nothing is lost, and nothing listed again");
+    assert!(backend.within(Duration::ZERO).is_none(), "a server that ends a watch has not failed");
+}
+
+fn a_pause_that_is_asked_for_is_made(api: &Arc<KubeApi>) {
+    let limited = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "TooManyRequests",
+        "message": "storage is initializing", "details": {"retryAfterSeconds": 2}, "code": 429});
+    for (answer, least) in [((429, limited.to_string()), 2), ((503, "going away".to_owned()), 1)] {
+        let times = Times::default();
+        let log = Arc::clone(&times);
+        let double = DoubleOfKubectlProxy::start(api, move |_| {
+            log.lock().unwrap().push((Instant::now(), Instant::now()));
+            Some(answer.clone())
+        });
+        let mut backend = watch(&double);
+        backend.until_failed(ErrorClass::RateLimited);
+        let gaps = gaps(&times, 2);
+        assert!(gaps[0] >= Duration::from_secs(least), "{gaps:?}");
+    }
 }

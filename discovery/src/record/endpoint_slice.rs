@@ -27,10 +27,11 @@ pub struct SliceList {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ListMetadata {
-    /// The state of the server that the list shows.
+    /// The state of the server that the list shows; never empty.
+    #[serde(deserialize_with = "empty_is_none")]
     pub resource_version: Option<String>,
-    /// Where the next page begins, if there is one.
-    #[serde(rename = "continue")]
+    /// Where the next page begins, if there is one; never empty.
+    #[serde(rename = "continue", deserialize_with = "empty_is_none")]
     pub continue_token: Option<String>,
 }
 
@@ -57,7 +58,8 @@ pub struct Slice {
 pub struct Metadata {
     /// Unique in its namespace.
     pub name: String,
-    /// Its version.
+    /// Its version; never empty, since to watch from that would be to watch from now on.
+    #[serde(deserialize_with = "empty_is_none")]
     pub resource_version: Option<String>,
 }
 
@@ -252,6 +254,11 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Go writes an empty text for what is not there.
+fn empty_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.filter(|text: &String| !text.is_empty()))
 }
 
 /// What a slice says, and what could not be used of it.
@@ -495,7 +502,10 @@ mod tests {
         assert_eq!(decode_line(&applied), Ok(WatchLine::Applied(decode(SLICE).unwrap())));
         let deleted = format!(r#"{{"object":{SLICE},"type":"DELETED"}}"#);
         let metadata = Metadata { name: "u-1".to_owned(), resource_version: Some("7".to_owned()) };
-        assert_eq!(decode_line(&deleted), Ok(WatchLine::Deleted(metadata)));
+        assert_eq!(decode_line(&deleted), Ok(WatchLine::Deleted(metadata.clone())));
+        let unversioned = deleted.replace(r#""resourceVersion":"7""#, r#""resourceVersion":"""#);
+        let metadata = Metadata { resource_version: None, ..metadata };
+        assert_eq!(decode_line(&unversioned), Ok(WatchLine::Deleted(metadata)));
         let bookmark = r#"{"type":"BOOKMARK","object":{"kind":"EndpointSlice","metadata":{"resourceVersion":"12"},"endpoints":null}}"#;
         assert_eq!(decode_line(bookmark), Ok(WatchLine::Bookmark("12".to_owned())));
         let gone =
@@ -508,6 +518,7 @@ mod tests {
             r#"{"type":"ADDED"}"#,
             r#"{"type":"DELETED","object":{"metadata":{}}}"#,
             r#"{"type":"BOOKMARK","object":{"metadata":{}}}"#,
+            r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":""}}}"#,
         ] {
             assert!(decode_line(wrong).is_err(), "{wrong}");
         }
@@ -526,6 +537,9 @@ mod tests {
         assert_eq!(list.items.len(), 1);
         let empty = r#"{"kind":"EndpointSliceList","metadata":{"resourceVersion":"5"},"items":null}"#;
         assert_eq!(decode_list(empty).unwrap().items, []);
+        let last =
+            r#"{"kind":"EndpointSliceList","metadata":{"resourceVersion":"","continue":""},"items":[]}"#;
+        assert_eq!(decode_list(last).unwrap().metadata, ListMetadata::default());
         for wrong in
             ["[]", "{}", r#"{"kind":"Status","items":[]}"#, r#"{"kind":"EndpointSliceList","items":{}}"#]
         {

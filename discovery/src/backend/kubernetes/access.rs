@@ -3,19 +3,23 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
 use kube::{Client, core::Request};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::making::{self, Made, Maker};
+use super::program;
 use crate::credentials::{Credentials, Secret, SecretReader};
 use crate::event::{ErrorClass, SourceError};
 use crate::target::KubernetesTarget;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Credentials that end this soon are fetched anew.
+const EARLY: Duration = Duration::from_secs(60);
 
 /// What a process finds around it.
 #[derive(Clone, Debug)]
@@ -50,6 +54,7 @@ pub(super) struct Access {
     credentials: Credentials,
     surroundings: Surroundings,
     way: Option<Way>,
+    maker: Maker,
     is_doubtful: bool,
 }
 
@@ -61,6 +66,9 @@ struct Way {
     token: Option<SecretReader>,
     token_from: Option<Secret>,
     fingerprint: u64,
+    /// Whether a program has fetched the credentials, and when they end, if that is known.
+    is_fetched: bool,
+    ends: Option<SystemTime>,
 }
 
 /// What a client is made from.
@@ -80,8 +88,15 @@ impl Access {
             credentials: credentials.clone(),
             surroundings,
             way: None,
+            maker: Maker::new(making::PATIENCE),
             is_doubtful: false,
         }
+    }
+
+    /// The same with another patience for what makes a client.
+    #[cfg(test)]
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { maker: Maker::new(patience), ..self }
     }
 
     /// The server refused who asks: credentials are looked up anew before the next question.
@@ -101,10 +116,12 @@ impl Access {
         self.target.namespace.as_deref().unwrap_or(own)
     }
 
-    /// Reads all files again. While one cannot be read what it said before stays in use.
+    /// Reads all files again, and fetches credentials anew that are about to end. While one cannot be read what it said
+    /// before stays in use. Takes no longer than the patience for making a client.
     ///
     /// # Errors
-    /// There is no way to an API server, and never was.
+    /// There is no way to an API server, and never was; or the credentials that a program had fetched are of no use
+    /// any more, and it fetches no others.
     pub(super) async fn refresh(&mut self) -> Result<(), SourceError> {
         let plan = match self.plan().await {
             Ok(plan) => plan,
@@ -113,23 +130,35 @@ impl Access {
         };
         let fingerprint = fingerprint(&plan.config);
         let is_same = |way: &Way| way.fingerprint == fingerprint && way.token_from == plan.token;
-        if !self.is_doubtful && self.way.as_ref().is_some_and(is_same) {
+        if !self.is_doubtful && self.way.as_ref().is_some_and(|way| is_same(way) && !way.ends_within(EARLY)) {
             return Ok(());
         }
-        match open(plan, fingerprint).await {
-            // The token that was read last outlives its file.
-            Ok(mut way) => {
-                let before = self.way.take();
-                if let Some(before) = before.filter(|before| before.token_from == way.token_from) {
-                    way.token = before.token;
-                }
-                self.way = Some(way);
-                self.is_doubtful = false;
+        // A process may have more than one provider of cryptography compiled in: then rustls asks for a choice.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        match self.maker.make(&plan.config, fingerprint).await {
+            Ok(made) => {
+                self.take(Way::new(made, plan, fingerprint));
                 Ok(())
             }
-            Err(_) if self.way.is_some() => Ok(()),
+            Err(_) if self.can_go_on() => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    fn take(&mut self, mut way: Way) {
+        let before = self.way.take();
+        // The token that was read last outlives its file.
+        if let Some(before) = before.filter(|before| before.token_from == way.token_from) {
+            way.token = before.token;
+        }
+        self.way = Some(way);
+        self.is_doubtful = false;
+    }
+
+    /// Whether the way that is known may still lead to an answer.
+    fn can_go_on(&self) -> bool {
+        let is_spent = |way: &Way| way.is_fetched && (self.is_doubtful || way.ends_within(Duration::ZERO));
+        self.way.as_ref().is_some_and(|way| !is_spent(way))
     }
 
     /// A client, and the URL path of the EndpointSlices.
@@ -250,27 +279,24 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, SourceError> {
     Ok(read.into_iter().map(|certificate| certificate.to_vec()).collect())
 }
 
-async fn open(plan: Plan, fingerprint: u64) -> Result<Way, SourceError> {
-    let Plan { config, token } = plan;
-    let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
-    // A process may have more than one provider of cryptography compiled in: then rustls asks for a choice.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    // A kubeconfig may name a program that fetches credentials.
-    let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
-    let client = match made {
-        Ok(Ok(client)) => client,
-        Ok(Err(error)) => return Err(SourceError::new(ErrorClass::Denied, format!("{server}: {error}"))),
-        Err(error) => return Err(SourceError::new(ErrorClass::Protocol, format!("{server}: {error}"))),
-    };
-    let server = server.trim_end_matches('/').to_owned();
-    Ok(Way {
-        client,
-        server,
-        namespace,
-        token: token.clone().map(SecretReader::new),
-        token_from: token,
-        fingerprint,
-    })
+impl Way {
+    fn new(made: Made, plan: Plan, fingerprint: u64) -> Self {
+        let Plan { config, token } = plan;
+        Self {
+            client: made.client,
+            server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
+            namespace: config.default_namespace,
+            token: token.clone().map(SecretReader::new),
+            token_from: token,
+            fingerprint,
+            is_fetched: program::named(&config.auth_info).is_some(),
+            ends: made.ends,
+        }
+    }
+
+    fn ends_within(&self, time: Duration) -> bool {
+        self.ends.is_some_and(|ends| SystemTime::now() + time >= ends)
+    }
 }
 
 /// Two configurations that would connect in the same way have the same one.

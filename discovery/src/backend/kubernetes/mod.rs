@@ -8,6 +8,8 @@
 
 mod access;
 mod lines;
+mod making;
+mod program;
 mod refusal;
 mod slices;
 
@@ -25,12 +27,14 @@ use crate::runtime::{Dice, WatchOptions};
 use crate::target::KubernetesTarget;
 
 use access::{Access, Surroundings};
-use lines::Lines;
+use lines::{Lines, whole};
 use refusal::Question;
 use slices::Slices;
 
 /// How many slices a page of a list has.
 const PAGE: u32 = 500;
+/// The longest page that is read, in bytes. Slices have at most 1000 endpoints, so that a page of usual ones is far below.
+const LONGEST_PAGE: usize = 64 << 20;
 /// How long an answer may take to begin, and a page to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a watch lasts at most; servers end them at 300 s.
@@ -41,10 +45,14 @@ const OVERTIME: Duration = Duration::from_secs(5);
 const ACCEPTED_AFTER: Duration = Duration::from_secs(1);
 /// A watch that ends sooner than this has not worked, however politely it ended.
 const SHORTEST: Duration = Duration::from_secs(2);
+/// A watch that ends sooner than agreed by more than this was ended by a server that is about to go, for all clients at once.
+const EARLY: Duration = Duration::from_secs(1);
 /// A watch of this length in which not even a bookmark came may be of a server that has lost its memory.
 const SUSPICIOUS: Duration = Duration::from_secs(30);
 /// The least time between two looks at whether the watch can be believed.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+/// What the pause is at least, and at most, that a server gets which asks for one.
+const ASKED_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 /// The backend of a `kubernetes:` target.
 pub fn open(target: &KubernetesTarget, options: &WatchOptions) -> Result<Opener, SourceError> {
@@ -62,6 +70,7 @@ fn open_in(target: &KubernetesTarget, options: &WatchOptions, surroundings: Surr
         is_stale: false,
         listed: None,
         looked: None,
+        asked_pause: Duration::ZERO,
         reconnect: Reconnect::default(),
         dice: Dice::new(options.seed),
     };
@@ -82,6 +91,8 @@ struct Watch {
     /// When everything was listed last, and when somebody's doubt was last looked into.
     listed: Option<Instant>,
     looked: Option<Instant>,
+    /// How long the server wants to be left alone.
+    asked_pause: Duration,
     reconnect: Reconnect,
     dice: Dice,
 }
@@ -127,7 +138,8 @@ impl Watch {
     }
 
     async fn pause(&mut self) {
-        sleep(self.reconnect.next(std::time::Instant::now(), self.dice.roll())).await;
+        let own = self.reconnect.next(std::time::Instant::now(), self.dice.roll());
+        sleep(own.max(std::mem::take(&mut self.asked_pause))).await;
     }
 
     /// Lists where nothing is known, then watches until that ends.
@@ -156,13 +168,14 @@ impl Watch {
     async fn list(&mut self) -> Result<(Vec<Slice>, String), SourceError> {
         let mut slices = Vec::new();
         let mut next = None;
+        let mut is_anew = false;
         loop {
             let begins = next.is_none();
             let parameters = ListParams { limit: Some(PAGE), continue_token: next, ..self.selection() };
             let page = match self.page(&parameters).await {
-                // The list that this would be the next page of is too old: begin again.
-                Err(error) if error.class == ErrorClass::Expired && !begins => {
-                    (slices, next) = (Vec::new(), None);
+                // The list that this would be the next page of is too old: begin again, once.
+                Err(error) if error.class == ErrorClass::Expired && !begins && !is_anew => {
+                    (slices, next, is_anew) = (Vec::new(), None, true);
                     continue;
                 }
                 page => page?,
@@ -170,12 +183,11 @@ impl Watch {
             let page =
                 decode_list(&page).map_err(|reason| self.question().error(ErrorClass::Protocol, &reason))?;
             slices.extend(page.items);
-            next = page.metadata.continue_token.filter(|token| !token.is_empty());
+            next = page.metadata.continue_token;
             if next.is_some() {
                 continue;
             }
-            let version = page.metadata.resource_version.filter(|version| !version.is_empty());
-            let version = version.ok_or_else(|| {
+            let version = page.metadata.resource_version.ok_or_else(|| {
                 self.question().error(ErrorClass::Protocol, "lists without a resourceVersion")
             })?;
             return Ok((slices, version));
@@ -189,10 +201,11 @@ impl Watch {
         if let Some(value) = authorization {
             request.headers_mut().insert("authorization", self.header(&value)?);
         }
-        match timeout(PATIENCE, client.request_text(request)).await {
-            Ok(answer) => answer.map_err(|error| self.question().failed(&error)),
-            Err(_) => Err(self.silent()),
-        }
+        let answer = timeout(PATIENCE, async {
+            let page = client.request_stream(request).await.map_err(|error| self.failed(&error))?;
+            whole(page, LONGEST_PAGE).await.map_err(|error| self.broken("the list", &error))
+        });
+        answer.await.unwrap_or_else(|_| Err(self.silent()))
     }
 
     fn selection(&self) -> ListParams {
@@ -204,7 +217,8 @@ impl Watch {
         // Between 90 and 100 % of its length, so that clients do not come back in step.
         let length = self.dice.around(self.length.mul_f64(0.95), 5).max(Duration::from_secs(1));
         let began = Instant::now();
-        let lines = match self.start_watch(version, length).await {
+        let agreed = Duration::from_secs(length.as_secs());
+        let lines = match self.start_watch(version, agreed).await {
             Err(error) if error.class == ErrorClass::Expired => return Ok(Ended::Relist),
             lines => lines?,
         };
@@ -239,8 +253,14 @@ impl Watch {
                 Heard::End if began.elapsed() < SHORTEST => {
                     return Err(self.question().error(ErrorClass::Unreachable, "ended the watch at once"));
                 }
-                Heard::End if !heard_any && began.elapsed() >= SUSPICIOUS => return Ok(Ended::Relist),
-                Heard::End => return Ok(Ended::Resume),
+                Heard::End => {
+                    let lasted = began.elapsed();
+                    if lasted + EARLY < agreed {
+                        self.pause().await;
+                    }
+                    let is_suspicious = !heard_any && lasted >= SUSPICIOUS;
+                    return Ok(if is_suspicious { Ended::Relist } else { Ended::Resume });
+                }
             }
         }
     }
@@ -261,7 +281,7 @@ impl Watch {
             request.headers_mut().insert("authorization", self.header(&value)?);
         }
         match timeout(PATIENCE, client.request_stream(request)).await {
-            Ok(stream) => stream.map(Box::pin).map_err(|error| self.question().failed(&error)),
+            Ok(stream) => stream.map(Box::pin).map_err(|error| self.failed(&error)),
             Err(_) => Err(self.silent()),
         }
     }
@@ -274,9 +294,7 @@ impl Watch {
         match line {
             Ok(Ok(Some(line))) => Ok(Heard::Line(line)),
             Ok(Ok(None)) => Ok(Heard::End),
-            Ok(Err(error)) => {
-                Err(self.question().error(ErrorClass::Unreachable, &format!("the watch broke off: {error}")))
-            }
+            Ok(Err(error)) => Err(self.broken("the watch", &error)),
             Err(_) => Ok(Heard::Quiet),
         }
     }
@@ -302,7 +320,7 @@ impl Watch {
                 (version.clone(), vec![Event::Confirmed { revision: Some(version) }])
             }
             Ok(WatchLine::Error { code: 410, .. }) => return Ok(Some(Ended::Relist)),
-            Ok(WatchLine::Error { code, message }) => return Err(self.question().refused(code, &message)),
+            Ok(WatchLine::Error { code, message }) => return Err(self.refused(code, &message)),
             Err(example) => {
                 feed.send(Event::Skipped { count: 1, example });
                 return Ok(None);
@@ -337,6 +355,7 @@ impl Watch {
             }
         }
         self.looked = Some(Instant::now());
+        self.access.refresh().await?;
         let (slices, version) = self.list().await?;
         if self.slices.agree_with(&slices) {
             self.say(vec![Event::Confirmed { revision: Some(version) }], feed);
@@ -346,6 +365,40 @@ impl Watch {
         self.say(events, feed);
         self.version = Some(version);
         Ok(true)
+    }
+
+    /// The meaning of the client's error, and the pause that the server asks for with it.
+    fn failed(&mut self, error: &kube::Error) -> SourceError {
+        let asked = match error {
+            kube::Error::Api(status) => {
+                status.details.as_ref().map_or(0, |details| details.retry_after_seconds)
+            }
+            _ => 0,
+        };
+        let error = self.question().failed(error);
+        self.must_pause(&error, Duration::from_secs(asked.into()));
+        error
+    }
+
+    fn refused(&mut self, code: u16, message: &str) -> SourceError {
+        let error = self.question().refused(code, message);
+        self.must_pause(&error, Duration::ZERO);
+        error
+    }
+
+    fn must_pause(&mut self, error: &SourceError, asked: Duration) {
+        let (least, most) = ASKED_PAUSE;
+        let is_limited = error.class == ErrorClass::RateLimited;
+        self.asked_pause = asked.max(if is_limited { least } else { Duration::ZERO }).min(most);
+    }
+
+    /// The meaning of a stream that cannot be read on.
+    fn broken(&self, what: &str, error: &std::io::Error) -> SourceError {
+        let (class, how) = match error.kind() {
+            std::io::ErrorKind::InvalidData => (ErrorClass::Protocol, "cannot be understood"),
+            _ => (ErrorClass::Unreachable, "broke off"),
+        };
+        self.question().error(class, &format!("{what} {how}: {error}"))
     }
 
     fn question(&self) -> Question<'_> {

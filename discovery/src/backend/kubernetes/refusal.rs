@@ -59,7 +59,7 @@ impl Question<'_> {
                 ),
             },
             410 => self.error(ErrorClass::Expired, &format!("no longer has what was asked for (410): {message}")),
-            429 => self.error(ErrorClass::RateLimited, &format!("asks for a pause (429): {message}")),
+            429 | 503 => self.error(ErrorClass::RateLimited, &format!("asks for a pause ({code}): {message}")),
             code => self.error(ErrorClass::Protocol, &format!("answers {code}: {message}")),
         }
     }
@@ -163,6 +163,7 @@ mod tests {
             (404, ErrorClass::Protocol),
             (410, ErrorClass::Expired),
             (429, ErrorClass::RateLimited),
+            (503, ErrorClass::RateLimited),
             (500, ErrorClass::Protocol),
         ] {
             let error = QUESTION.refused(code, "why");

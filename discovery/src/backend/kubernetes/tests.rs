@@ -1,9 +1,11 @@
 //! How the API server is found: what a pod has mounted, kubeconfigs, and what is missing.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evener_test_servers::{KubeApi, Scratch};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
@@ -146,4 +148,116 @@ fn a_pod_needs_nothing_but_what_it_has_mounted() {
             heard = timeout(LIMIT, heard) => heard.expect("the new authority"),
         }
     });
+}
+
+/// A way by a kubeconfig whose user has a shell fetch the credentials.
+fn fetched_by(scratch: &Scratch, script: &str, patience: Duration) -> Access {
+    let exec = serde_json::json!({"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+        "command": "sh", "args": ["-c", script]});
+    let text = serde_json::json!({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "c", "user": {"exec": exec}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}]});
+    let path = scratch.write("kubeconfig", &text.to_string());
+    let target = target(&format!("kubernetes:///user?kubeconfig={path}"));
+    Access::new(&target, &Credentials::default(), nowhere()).with_patience(patience)
+}
+
+/// What has been written, line by line.
+fn lines(path: &str) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// The programs whose numbers are in a file. They end with this.
+struct Hanging(String);
+
+impl Hanging {
+    fn end(&self) {
+        for number in lines(&self.0).iter().filter_map(|line| line.parse().ok()) {
+            let _ = kill(Pid::from_raw(number), Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[test]
+fn a_program_that_hangs_is_told_and_no_other_one_is_started() {
+    let scratch = Scratch::new("kubernetes-hangs");
+    let (started, mended) = (scratch.file("started"), scratch.file("mended"));
+    let script = format!(
+        "if [ -e {mended} ]; then echo '{{\"status\":{{\"token\":\"t\"}}}}'; else echo $$ >> {started}; exec sleep 600; fi"
+    );
+    let mut access = fetched_by(&scratch, &script, Duration::from_millis(200));
+    let hanging = Hanging(started.clone());
+    run(async {
+        let end = Instant::now() + LIMIT;
+        // Once when it has certainly been started, and once more.
+        while lines(&started).is_empty() {
+            assert!(Instant::now() < end, "it was not started");
+            let _ = access.refresh().await;
+        }
+        let error = access.refresh().await.expect_err("it hangs");
+        assert_eq!(error.class, ErrorClass::Timeout);
+        assert!(error.message.contains("the program `sh` of the kubeconfig has not answered"), "{error}");
+        assert_eq!(lines(&started).len(), 1, "it was started again while it hangs");
+        // What it comes to after all counts, and then it is asked again.
+        scratch.write("mended", "");
+        hanging.end();
+        let mut said = Vec::new();
+        while let Err(error) = access.refresh().await {
+            assert!(Instant::now() < end, "{said:?}");
+            said.push(error.message);
+        }
+        assert!(said.iter().any(|message| message.contains("`sh` of the kubeconfig failed")), "{said:?}");
+    });
+    assert_eq!(lines(&started).len(), 1);
+}
+
+#[test]
+fn credentials_are_fetched_again_when_they_are_about_to_end() {
+    for (end, expected) in [
+        (r#","expirationTimestamp":"1970-01-01T00:00:00Z""#, 2),
+        (r#","expirationTimestamp":"2999-01-01T00:00:00Z""#, 1),
+        ("", 1),
+    ] {
+        let scratch = Scratch::new("kubernetes-ends");
+        let runs = scratch.file("runs");
+        let script = format!("echo run >> {runs}; echo '{{\"status\":{{\"token\":\"t\"{end}}}}}'");
+        let mut access = fetched_by(&scratch, &script, LIMIT);
+        run(async {
+            access.refresh().await.unwrap();
+            access.refresh().await.unwrap();
+        });
+        assert_eq!(lines(&runs).len(), expected, "{end}");
+    }
+}
+
+#[test]
+fn credentials_that_have_ended_are_not_asked_with_and_those_that_have_not_are() {
+    let soon = (std::time::SystemTime::now() + Duration::from_secs(30)).duration_since(std::time::UNIX_EPOCH);
+    let soon = serde_json::to_value(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+        k8s_openapi::jiff::Timestamp::from_second(i64::try_from(soon.unwrap().as_secs()).unwrap()).unwrap(),
+    ));
+    for (ends, is_of_use) in
+        [(soon.unwrap().to_string(), true), ("\"1970-01-01T00:00:00Z\"".to_owned(), false)]
+    {
+        let scratch = Scratch::new("kubernetes-ended");
+        let answer =
+            scratch.write("answer", &format!(r#"{{"status":{{"token":"t","expirationTimestamp":{ends}}}}}"#));
+        let mut access = fetched_by(&scratch, &format!("cat {answer}"), LIMIT);
+        run(async {
+            access.refresh().await.unwrap();
+            std::fs::remove_file(&answer).unwrap();
+            assert_eq!(access.refresh().await.is_ok(), is_of_use, "{ends}");
+            // Once the server has refused them they are of no use either.
+            access.distrust();
+            let error = access.refresh().await.expect_err("they were refused");
+            assert!(error.class == ErrorClass::Denied && error.message.contains("`sh`"), "{error}");
+        });
+    }
 }

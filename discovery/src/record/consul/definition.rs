@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::duration;
 use crate::json::{self, JsonError, Node};
-use crate::registration::{Check, CheckKind, ServiceDefinition};
+use crate::registration::{Check, CheckKind, ServiceDefinition, shown};
 
 mod keys;
 
@@ -49,15 +49,15 @@ pub struct Definition {
     pub token: Option<String>,
 }
 
-/// Without the token.
+/// Without the secrets.
 impl std::fmt::Debug for Definition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Definition");
         shown.field("name", &self.name).field("id", &self.id).field("address", &self.address);
         shown
             .field("port", &self.port)
-            .field("checks", &self.checks)
-            .field("rest", &self.rest)
+            .field("checks", &self.checks.iter().map(shown::fields).collect::<Vec<_>>())
+            .field("rest", &shown::fields(&self.rest))
             .finish_non_exhaustive()
     }
 }
