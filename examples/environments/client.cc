@@ -4,6 +4,9 @@
 //     environment_client test dns:///user-service.test.example:50051 [CALLS]
 //     environment_client production etcd://etcd-1:2379,etcd-2:2379/user-service [CALLS]
 //
+// In test and production SERVICE_CONFIG_FILE is the file of that name, test/service_config.json or production/service_config.json: one
+// service config for all clients, whatever they are written in.
+//
 // In production SERVER_CA_FILE is the authority that signed the servers' certificates, SERVER_NAME the name in them where it is not the
 // target's, and ETCD_CA_FILE, ETCD_CERT_FILE and ETCD_KEY_FILE are what etcd is asked with.
 #include <grpcpp/grpcpp.h>
@@ -37,9 +40,12 @@ std::string Variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-std::string Contents(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+// What is in the file that a variable names.
+std::string Contents(const char* name) {
+  std::ifstream file(Variable(name));
+  if (file) return {std::istreambuf_iterator<char>(file), {}};
+  std::cerr << name << " names no file that can be read\n";
+  std::exit(EXIT_FAILURE);
 }
 
 // A server on this machine, without TLS.
@@ -48,26 +54,14 @@ Environment Development() { return {}; }
 // Names from DNS, turns, and servers that say that they do not serve get no calls.
 Environment Test() {
   Environment environment;
-  environment.options.service_config = R"({
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": "evener.demo.Demo"}
-  })";
+  environment.options.service_config = Contents("SERVICE_CONFIG_FILE");
   return environment;
 }
 
 // Servers that register themselves in etcd; TLS to them and to etcd. The retry policy is understood and not obeyed yet: a warning says so.
 Environment Production() {
   Environment environment;
-  environment.options.service_config = R"({
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": "evener.demo.Demo"},
-    "methodConfig": [{
-      "name": [{"service": "evener.demo.Demo"}],
-      "timeout": "2s",
-      "retryPolicy": {"maxAttempts": 3, "initialBackoff": "0.1s", "maxBackoff": "5s", "backoffMultiplier": 2,
-                      "retryableStatusCodes": ["UNAVAILABLE"]}
-    }]
-  })";
+  environment.options.service_config = Contents("SERVICE_CONFIG_FILE");
   evener::grpc::Credentials& etcd = environment.options.credentials.emplace();
   etcd.ca_file = Variable("ETCD_CA_FILE");
   etcd.cert_file = Variable("ETCD_CERT_FILE");
@@ -75,7 +69,7 @@ Environment Production() {
   environment.options.snapshot_dir = Variable("SNAPSHOT_DIR");  // for a start while etcd is down
 
   grpc::SslCredentialsOptions tls;
-  if (const std::string ca = Variable("SERVER_CA_FILE"); !ca.empty()) tls.pem_root_certs = Contents(ca);
+  if (!Variable("SERVER_CA_FILE").empty()) tls.pem_root_certs = Contents("SERVER_CA_FILE");
   environment.credentials = grpc::SslCredentials(tls);
   if (const std::string name = Variable("SERVER_NAME"); !name.empty()) environment.arguments.SetSslTargetNameOverride(name);
 

@@ -42,14 +42,14 @@ class Finding:
 
 def lint(text: str, kind: Literal["document", "target", "service_config", "channel_args"] | None = None) -> list[Finding]:
     """The findings of a target or a JSON document: a service config, a Consul service definition (``service``, ``services``), a
-    channel (``target``, ``service_config``, ``channel_args`` with gRPC's names). Errors come first. Nothing is looked up, read
-    or asked.
+    channel (``target``, ``service_config``, ``channel_args`` with gRPC's names; ``fallback_target``, ``snapshot_dir``). Errors
+    come first. Nothing is looked up, read or asked.
 
     What `text` is shows in it, unless `kind` says so.
 
     >>> import evener
     >>> [finding.code for finding in evener.lint('{"retryPolicy": {"maxAttempts": 3}}')]
-    ['retry-misplaced', 'no-health-check']
+    ['retry-misplaced', 'retry-multiplies', 'no-timeout', 'no-health-check']
     """
     return [Finding(*parts) for parts in _native.lint(text, kind or _guess(text))]
 

@@ -40,9 +40,25 @@ def test_a_misplaced_retry_policy() -> None:
     assert findings[0].corrected is not None
     corrected = json.loads(findings[0].corrected)
     assert corrected["methodConfig"][0]["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
-    assert any("DEADLINE_EXCEEDED" in each.message for each in findings), "which is left out, and why is said"
+    assert "retryThrottling" in corrected and "methodConfig\":" not in findings[0].message
+    assert any("DEADLINE_EXCEEDED" in each.message for each in findings[1:]), "which is left out, and why is said"
+    [worst] = [each for each in findings if each.code == "retry-multiplies"]
+    assert worst.severity == "warning" and "up to 27 calls" in worst.message
     after = evener.lint(json.dumps({**{key: value for key, value in RETRIES.items() if key != "retryPolicy"}, **corrected}))
     assert [each for each in after if each.severity == "error"] == [], "what is corrected is right"
+
+
+def test_what_another_client_of_consul_wrote() -> None:
+    [finding] = evener.lint("consul://agent:8500/user-service?near=_agent&wait=14s")
+    assert (finding.severity, finding.code, finding.place) == ("warning", "parameter-ignored", "query")
+    assert finding.corrected == "consul://agent:8500/user-service?wait=14s"
+
+
+def test_a_channel_that_cannot_start_without_its_registry() -> None:
+    channel = {"target": "etcd:///user-service", "service_config": {}}
+    assert [each.severity for each in evener.lint(json.dumps(channel)) if each.code == "start-order"] == ["advice"]
+    channel["snapshot_dir"] = "/var/lib/user-service"
+    assert [each for each in evener.lint(json.dumps(channel)) if each.code == "start-order"] == []
 
 
 def test_keepalive_below_what_servers_allow() -> None:

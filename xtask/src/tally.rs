@@ -27,15 +27,17 @@ impl Tally {
     }
 
     /// ctest's closing lines: `100% tests passed, 0 tests failed out of 12`; since CMake 4 a clean one is `100% tests passed out of 12`.
+    /// A case that was skipped is a passed one there, and has a line `2 - name (Skipped)` below.
     pub fn of_ctest(text: &str) -> Self {
-        text.lines().filter(|line| line.contains("% tests passed") && line.contains(" out of ")).fold(
-            Self::default(),
-            |sum, line| {
-                let failed = before(line, " tests failed") + before(line, " test failed");
-                let all: u32 = line.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(failed);
-                Self { passed: sum.passed + all.saturating_sub(failed), failed: sum.failed + failed, ..sum }
-            },
-        )
+        let results =
+            text.lines().filter(|line| line.contains("% tests passed") && line.contains(" out of "));
+        let (all, failed) = results.fold((0, 0), |(all, failed), line| {
+            let failed_here = before(line, " tests failed") + before(line, " test failed");
+            let all_here = line.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(failed_here);
+            (all + all_here, failed + failed_here)
+        });
+        let skipped = text.lines().filter(|line| line.ends_with(" (Skipped)")).count() as u32;
+        Self { passed: all.saturating_sub(failed + skipped), failed, skipped }
     }
 
     /// The line of the runner of vectors in C: `vectors: 96 passed, 1 failed, 0 too large for this memory`.
@@ -122,6 +124,17 @@ mod tests {
         let twice = "100% tests passed, 0 tests failed out of 1\n50% tests passed, 1 tests failed out of 2";
         assert_eq!(Tally::of_ctest(twice), tally(2, 1));
         assert!(Tally::of_ctest("No tests were found!!!").is_empty());
+    }
+
+    #[test]
+    fn what_ctest_skipped_has_not_passed() {
+        let text = "2/4 Test #2: grpc.b ......***Skipped   0.00 sec\n3/4 Test #3: grpc.c ......***Failed    0.01 sec\n\n\n\
+                    75% tests passed, 1 tests failed out of 4\n\nTotal Test time (real) =   0.02 sec\n\n\
+                    The following tests did not run:\n\t  2 - grpc.b (Skipped)\n\n\
+                    The following tests FAILED:\n\t  3 - grpc.c (Failed)\n";
+        assert_eq!(Tally::of_ctest(text), Tally { passed: 2, failed: 1, skipped: 1 });
+        let none = "100% tests passed, 0 tests failed out of 1\n\nThe following tests did not run:\n\t  1 - b (Skipped)\n";
+        assert_eq!(Tally::of_ctest(none), Tally { passed: 0, failed: 0, skipped: 1 });
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use evener_discovery::json::{JsonError, Node};
 use serde_json::{Map, Value, json};
 
-use super::error::Warnings;
+use super::error::{ConfigError, Warnings};
+use super::schema::RetryPolicy;
 use super::spelling::spelling;
-use super::{method, retry};
+use super::status::StatusCodes;
+use super::{method, retry, status};
 
 /// Fields of the top level that are unknown there and known elsewhere, or `known` under another spelling.
 pub(super) fn top_level(root: &Node<'_>, known: &[&str], warnings: &mut Warnings) -> Result<(), JsonError> {
@@ -28,26 +30,57 @@ pub(super) fn top_level(root: &Node<'_>, known: &[&str], warnings: &mut Warnings
 }
 
 fn misplaced_retry(node: &Node<'_>, warnings: &mut Warnings) {
-    let mut text =
-        "gRPC obeys `retryPolicy` only in an entry of methodConfig and ignores it here.".to_owned();
-    if let Some((policy, mended)) = mended_retry(node, warnings) {
-        let corrected = json!([{"name": [{}], "retryPolicy": policy}]);
-        text.push_str(&format!(" For all methods, write \"methodConfig\": {corrected}."));
-        for key in mended {
-            let verb = if node.value().get(key).is_some() {
-                "is not valid and was replaced"
-            } else {
-                "is required and was added"
-            };
-            text.push_str(&format!(" `{key}` {verb}."));
-        }
+    let mut text = MISPLACED_RETRY.to_owned();
+    if let Some(mended) = MendedRetry::of(node.value()) {
+        retry::warn_of_codes(&node.path_of("retryableStatusCodes"), mended.given, warnings);
+        let corrected = json!([{"name": [{}], "retryPolicy": mended.policy}]);
+        text.push_str(&format!(" For all methods, write \"methodConfig\": {corrected}.{}", mended.changes));
     }
     warnings.push(node.path(), text);
 }
 
-/// The policy with what is missing or wrong in it put right, and the names of the fields concerned.
-fn mended_retry(node: &Node<'_>, warnings: &mut Warnings) -> Option<(Value, Vec<&'static str>)> {
-    let defaults: [(&'static str, Value); 6] = [
+/// What is the matter with a retry policy at the top level.
+pub(crate) const MISPLACED_RETRY: &str =
+    "gRPC obeys `retryPolicy` only in an entry of methodConfig and ignores it here.";
+
+/// A retry policy with what is missing or wrong in it put right, and without what multiplies load.
+pub(crate) struct MendedRetry {
+    /// The policy as an entry of `methodConfig` has it.
+    pub(crate) policy: Value,
+    /// The same, read.
+    pub(crate) parsed: RetryPolicy,
+    /// What was changed, a sentence for each field with a space before it.
+    pub(crate) changes: String,
+    /// The codes that it named, or was given for want of any.
+    given: StatusCodes,
+}
+
+impl MendedRetry {
+    /// `None` for what is no policy at all.
+    pub(crate) fn of(given: &Value) -> Option<Self> {
+        let (mut policy, mut parsed, mut changes) = completed(given)?;
+        let codes = parsed.codes;
+        if codes.contains(status::DEADLINE_EXCEEDED) {
+            let mut names: Vec<&str> = codes.names().filter(|name| *name != "DEADLINE_EXCEEDED").collect();
+            if names.is_empty() {
+                names.push("UNAVAILABLE");
+            }
+            policy.insert("retryableStatusCodes".to_owned(), json!(names));
+            changes.push_str(" DEADLINE_EXCEEDED was left out of `retryableStatusCodes`.");
+            parsed = parse(&policy).ok()?;
+        }
+        Some(Self { policy: Value::Object(policy), parsed, changes, given: codes })
+    }
+}
+
+fn parse(policy: &Map<String, Value>) -> Result<RetryPolicy, ConfigError> {
+    let policy = Value::Object(policy.clone());
+    retry::parse_retry(&Node::root(&policy), &mut Warnings::default())
+}
+
+/// The policy with a default for every field that is missing or wrong, and what was done.
+fn completed(given: &Value) -> Option<(Map<String, Value>, RetryPolicy, String)> {
+    let defaults: [(&str, Value); 6] = [
         ("maxAttempts", json!(3)),
         ("initialBackoff", json!("0.1s")),
         ("maxBackoff", json!("5s")),
@@ -55,20 +88,18 @@ fn mended_retry(node: &Node<'_>, warnings: &mut Warnings) -> Option<(Value, Vec<
         ("retryableStatusCodes", json!(["UNAVAILABLE"])),
         ("perAttemptRecvTimeout", Value::Null),
     ];
-    let mut policy: Map<String, Value> = node.value().as_object()?.clone();
-    let mut mended = Vec::new();
+    let mut policy: Map<String, Value> = given.as_object()?.clone();
+    let mut changes = String::new();
     // Each turn mends one field for good, so that there are at most as many turns as fields.
     for _ in 0..=defaults.len() {
-        let candidate = Value::Object(policy.clone());
-        match retry::parse_retry(&Node::root(&candidate), &mut Warnings::default()) {
-            Ok(parsed) => {
-                retry::warn_of_codes(&node.path_of("retryableStatusCodes"), parsed.codes, warnings);
-                return Some((candidate, mended));
-            }
+        match parse(&policy) {
+            Ok(parsed) => return Some((policy, parsed, changes)),
             Err(error) => {
                 let (key, value) = defaults.iter().find(|(key, _)| names(&error.path, key))?;
-                policy.insert((*key).to_owned(), value.clone());
-                mended.push(*key);
+                let was_there = policy.insert((*key).to_owned(), value.clone()).is_some();
+                let verb =
+                    if was_there { "is not valid and was replaced" } else { "is required and was added" };
+                changes.push_str(&format!(" `{key}` {verb}."));
             }
         }
     }

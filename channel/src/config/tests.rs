@@ -397,6 +397,10 @@ fn a_misplaced_retry_policy_is_answered_with_the_right_text() {
     let Some(Attempts::Retry(policy)) = &corrected.config.method("/a/b").attempts else { panic!() };
     assert_eq!(policy.initial_backoff, Duration::from_millis(100));
     assert_eq!(policy.max_backoff, Duration::from_secs(5));
+    // It does not say in one line what it warns of in the next one.
+    assert_eq!(policy.codes.names().collect::<Vec<_>>(), ["UNAVAILABLE"]);
+    assert_eq!(corrected.warnings.len(), 1, "{:?}", corrected.warnings);
+    assert!(text.contains("DEADLINE_EXCEEDED was left out"), "{text}");
 
     // Beyond mending, and still no reason to refuse: gRPC ignores it.
     assert_eq!(parse(json!({"retryPolicy": 5})).warnings.len(), 1);

@@ -4,20 +4,20 @@ use serde_json::{Value, json};
 
 use super::finding::{Finding, Severity};
 
-/// The findings of `{"service": {...}}` or `{"services": [...]}`.
+/// The findings of `{"service": {...}}` or `{"services": [...]}`, with the checks that stand beside them.
 pub(super) fn definition(document: &Value) -> Vec<Finding> {
-    if let Some(service) = document.get("service") {
-        return one(service).into_iter().map(|finding| finding.within("service")).collect();
-    }
+    let single = document.get("service").map(|service| ("service".to_owned(), service));
     let services = document.get("services").and_then(Value::as_array);
-    let all = services.into_iter().flatten().enumerate();
-    all.flat_map(|(index, service)| {
-        one(service).into_iter().map(move |finding| finding.within(&format!("services[{index}]")))
-    })
-    .collect()
+    let listed = services.into_iter().flatten().enumerate();
+    let listed = listed.map(|(index, service)| (format!("services[{index}]"), service));
+    let beside = checks(document);
+    let all = single.into_iter().chain(listed);
+    let mut findings: Vec<Finding> = all.flat_map(|(place, service)| one(&place, service, &beside)).collect();
+    findings.extend(of_checks(&beside));
+    findings
 }
 
-fn one(service: &Value) -> Vec<Finding> {
+fn one(place: &str, service: &Value, beside: &[(String, &Value)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if field(service, "name").and_then(Value::as_str).is_none_or(str::is_empty) {
         findings.push(
@@ -25,14 +25,27 @@ fn one(service: &Value) -> Vec<Finding> {
                 .says("A service must have a name; Consul refuses it otherwise."),
         );
     }
-    let checks = checks(service);
-    if checks.is_empty() {
+    let own = checks(service);
+    if own.is_empty() && !beside.iter().any(|(_, check)| is_of(check, service)) {
         findings.push(no_check(service));
     }
-    for (place, check) in checks {
-        findings.extend(of_check(check).into_iter().map(|finding| finding.within(&place)));
-    }
-    findings
+    findings.extend(of_checks(&own));
+    findings.into_iter().map(|finding| finding.within(place)).collect()
+}
+
+/// Whether a check that stands beside the services is of this one: it names its id, which is its name unless it has one.
+fn is_of(check: &Value, service: &Value) -> bool {
+    let text = |object, name| field(object, name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let id = text(service, "id").or_else(|| text(service, "name"));
+    id.is_some() && text(check, "service_id") == id
+}
+
+fn of_checks(checks: &[(String, &Value)]) -> Vec<Finding> {
+    let of = |(place, check): &(String, &Value)| {
+        let place = place.clone();
+        of_check(check).into_iter().map(move |finding| finding.within(&place)).collect::<Vec<_>>()
+    };
+    checks.iter().flat_map(of).collect()
 }
 
 /// A field in either of the spellings that Consul takes.

@@ -1,5 +1,6 @@
 //! Whatever a file may hold: a service config, a Consul definition, or a description of a whole channel.
 
+use evener_discovery::Target;
 use evener_discovery::json::{JsonError, parse};
 use serde_json::Value;
 
@@ -11,7 +12,8 @@ use super::target::target;
 
 /// The findings of a document in JSON, which is recognised by what is in it: `service` or `services` make a Consul
 /// definition; `target`, `service_config` or `channel_args` a channel (`channel_args` has gRPC's names as keys, as in
-/// `grpc.keepalive_time_ms`); everything else is a service config.
+/// `grpc.keepalive_time_ms`), whose `fallback_target` and `snapshot_dir` are looked at as well; everything else is a service
+/// config.
 pub fn document(text: &str) -> Vec<Finding> {
     let document = match parse(text) {
         Ok(document) => document,
@@ -39,9 +41,12 @@ fn not_json(error: &JsonError) -> Vec<Finding> {
 
 fn channel(document: &Value) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(text) = document.get("target").and_then(Value::as_str) {
-        findings.extend(target(text).into_iter().map(|finding| finding.within("target")));
+    for option in ["target", "fallback_target"] {
+        if let Some(text) = text(document, option) {
+            findings.extend(target(text).into_iter().map(|finding| finding.within(option)));
+        }
     }
+    findings.extend(start_order(document));
     let config = match document.get("service_config") {
         Some(Value::String(text)) => Some(text.clone()),
         config => config.map(Value::to_string),
@@ -59,4 +64,30 @@ fn channel(document: &Value) -> Vec<Finding> {
         findings.extend(json_args(args).into_iter().map(|finding| finding.within("channel_args")));
     }
     findings
+}
+
+/// A text that is there and not empty.
+fn text<'a>(document: &'a Value, key: &str) -> Option<&'a str> {
+    document.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// A channel that knows nothing until its registry has answered.
+fn start_order(document: &Value) -> Option<Finding> {
+    let registry = match Target::parse(text(document, "target")?).ok()? {
+        Target::Etcd(_) => "etcd",
+        Target::Consul(_) => "Consul",
+        Target::Kubernetes(_) => "Kubernetes' API",
+        _ => return None,
+    };
+    if text(document, "snapshot_dir").or_else(|| text(document, "fallback_target")).is_some() {
+        return None;
+    }
+    let finding = Finding::new(Severity::Advice, "start-order", "snapshot_dir").says(format!(
+        "Whoever is started while {registry} is away knows no server: its first calls wait for 5 s (`initial_timeout`), \
+         then they fail until {registry} is back."
+    ));
+    Some(finding.advises(
+        "Name a snapshot_dir, so that it starts with the servers that it knew last, or a fallback_target. Nothing need be \
+         started in an order: a channel goes on asking for as long as it lives.",
+    ))
 }

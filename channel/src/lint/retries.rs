@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::config::{Attempts, MethodConfig, RetryPolicy, RetryThrottling};
 
 use super::finding::{Finding, Severity};
@@ -24,12 +26,26 @@ pub(super) fn findings(
             "Hedging sends them whether or not anything fails.",
         )],
         Some(Attempts::Retry(policy)) => {
-            let place = format!("{place}.retryPolicy");
-            let mut findings = vec![multiplication(&place, policy.max_attempts, throttling, "")];
-            findings.extend(too_slow(&place, policy, method.timeout));
-            findings
+            of_policy(&format!("{place}.retryPolicy"), policy, method.timeout, throttling)
         }
     }
+}
+
+/// The same for one `retryPolicy`, wherever it stands.
+pub(super) fn of_policy(
+    place: &str,
+    policy: &RetryPolicy,
+    timeout: Option<Duration>,
+    throttling: Option<RetryThrottling>,
+) -> Vec<Finding> {
+    let mut findings = vec![multiplication(place, policy.max_attempts, throttling, "")];
+    findings.extend(too_slow(place, policy, timeout));
+    findings
+}
+
+/// What stops retries where most calls fail: after fifty failures that no success makes up for.
+pub(super) fn default_throttling() -> Value {
+    json!({"maxTokens": 100, "tokenRatio": 0.1})
 }
 
 /// The worst case: every attempt fails, and the servers behind do the same.
@@ -47,7 +63,7 @@ fn multiplication(place: &str, attempts: u32, throttling: Option<RetryThrottling
         None => Finding::new(Severity::Warning, "retry-multiplies", place).says(message).advises(
             "Bound it with retryThrottling, so that a lasting failure is not made worse, and retry in one layer \
              of a chain only. evener does not retry by itself yet: this is what gRPC's own clients would do.",
-        ).corrects("\"retryThrottling\": {\"maxTokens\": 100, \"tokenRatio\": 0.1}"),
+        ).corrects(format!("\"retryThrottling\": {}", default_throttling())),
         Some(throttling) => {
             let lasting = 1.0 + f64::from(throttling.milli_token_ratio) / 1000.0;
             let first = throttling.max_milli_tokens.div_ceil(2).div_ceil(1000);

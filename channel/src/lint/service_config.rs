@@ -2,10 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Parsed, ServiceConfig, Warning};
+use crate::config::{MISPLACED_RETRY, MendedRetry, Parsed, ServiceConfig, Warning};
 
 use super::finding::{Finding, Severity};
 use super::retries;
+
+/// The path of a method that no config names.
+const EVERY_METHOD: &str = "/any/Any";
 
 /// The findings of a service config in JSON.
 pub fn service_config(text: &str) -> Vec<Finding> {
@@ -25,6 +28,7 @@ fn of_parsed(text: &str, parsed: &Parsed) -> Vec<Finding> {
     findings.extend(misplaced_retry(&document, parsed));
     findings.extend(parsed.warnings.iter().filter(|warning| !is_told_better(warning)).map(of_warning));
     findings.extend(methods(&document, parsed));
+    findings.extend(no_timeout(&document));
     findings.extend(no_health_check(&document, parsed));
     findings
 }
@@ -47,48 +51,49 @@ fn of_warning(warning: &Warning) -> Finding {
     Finding::new(severity, code, &warning.path).says(&warning.text)
 }
 
-/// `retryPolicy` beside `methodConfig` instead of in it: gRPC ignores it without a word.
-fn misplaced_retry(document: &Value, parsed: &Parsed) -> Option<Finding> {
-    let policy = document.get("retryPolicy")?;
-    let warning = parsed.warnings.iter().find(|warning| warning.path == "retryPolicy")?;
-    let mut finding = Finding::new(Severity::Error, "retry-misplaced", "retryPolicy")
-        .says(&warning.text)
+/// `retryPolicy` beside `methodConfig` instead of in it: gRPC ignores it without a word. What it would do in its place comes
+/// with it.
+fn misplaced_retry(document: &Value, parsed: &Parsed) -> Vec<Finding> {
+    const PLACE: &str = "retryPolicy";
+
+    let Some(policy) = document.get(PLACE) else { return Vec::new() };
+    let finding = Finding::new(Severity::Error, "retry-misplaced", PLACE)
         .advises("Move it into methodConfig; {} as the name means every method.");
-    if let Some(corrected) = corrected(document, policy) {
-        finding = finding.corrects(corrected);
-    }
-    Some(finding)
+    let Some(mended) = MendedRetry::of(policy) else {
+        return vec![finding.says(MISPLACED_RETRY)];
+    };
+    let finding = finding.says(format!("{MISPLACED_RETRY}{}", mended.changes));
+    let finding = match corrected(document, &mended.policy) {
+        Some(text) => finding.corrects(text),
+        None => finding,
+    };
+    let mut findings = vec![finding];
+    let every = parsed.config.method(EVERY_METHOD);
+    findings.extend(retries::of_policy(PLACE, &mended.parsed, every.timeout, parsed.config.retry_throttling));
+    findings
 }
 
-/// The whole document with the policy where it belongs, and with what it lacks.
+/// The whole document with the policy where it belongs, and with what bounds it.
 fn corrected(document: &Value, policy: &Value) -> Option<String> {
-    let mut policy: Map<String, Value> = policy.as_object()?.clone();
-    let missing = [
-        ("maxAttempts", json!(3)),
-        ("initialBackoff", json!("0.1s")),
-        ("maxBackoff", json!("5s")),
-        ("backoffMultiplier", json!(2)),
-        ("retryableStatusCodes", json!(["UNAVAILABLE"])),
-    ];
-    for (key, value) in missing {
-        policy.entry(key).or_insert(value);
-    }
-    if let Some(Value::Array(codes)) = policy.get_mut("retryableStatusCodes") {
-        codes.retain(|code| code != "DEADLINE_EXCEEDED");
-        if codes.is_empty() {
-            codes.push(json!("UNAVAILABLE"));
-        }
-    }
     let mut corrected = document.as_object()?.clone();
     corrected.remove("retryPolicy");
-    let entry = json!({"name": [{}], "retryPolicy": policy});
-    match corrected.entry("methodConfig").or_insert_with(|| json!([])) {
-        Value::Array(entries) => entries.push(entry),
-        _ => return None,
+    let Value::Array(entries) = corrected.entry("methodConfig").or_insert_with(|| json!([])) else {
+        return None;
+    };
+    match entries.iter_mut().filter_map(Value::as_object_mut).find(|entry| names_all(entry)) {
+        Some(entry) => drop(entry.entry("retryPolicy").or_insert_with(|| policy.clone())),
+        None => entries.push(json!({"name": [{}], "retryPolicy": policy})),
     }
+    corrected.entry("retryThrottling").or_insert_with(retries::default_throttling);
     let text = serde_json::to_string_pretty(&corrected).ok()?;
     // Only a correction that is right itself is one.
     ServiceConfig::parse(&text).is_ok().then_some(text)
+}
+
+/// Whether an entry of `methodConfig` is the one for every method: there can be but one.
+fn names_all(entry: &Map<String, Value>) -> bool {
+    let names = entry.get("name").and_then(Value::as_array);
+    names.is_some_and(|names| names.contains(&json!({})))
 }
 
 /// What each entry of `methodConfig` says of its methods, asked for by the first name it has.
@@ -111,6 +116,25 @@ fn methods(document: &Value, parsed: &Parsed) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A call without any deadline holds what it has for as long as a server that hangs likes.
+fn no_timeout(document: &Value) -> Option<Finding> {
+    let entries = document.get("methodConfig").and_then(Value::as_array);
+    let has_timeout = |entry: &Value| entry.get("timeout").is_some_and(|timeout| !timeout.is_null());
+    if entries.into_iter().flatten().any(has_timeout) {
+        return None;
+    }
+    Some(
+        Finding::new(Severity::Advice, "no-timeout", "methodConfig")
+            .says(
+                "No method has a timeout: where the caller sets no deadline, a call to a server that hangs never ends.",
+            )
+            .advises(
+                "Give the methods one, as in {\"name\": [{\"service\": \"package.Service\"}], \"timeout\": \"5s\"}; more to those \
+                 that stream. A shorter deadline of the caller's own counts.",
+            ),
+    )
 }
 
 /// The path of a method that an entry's first name matches.

@@ -1,6 +1,7 @@
 //! The user's forms, and what is to be said of each.
 
 use super::*;
+use crate::config::{Attempts, ServiceConfig};
 
 fn codes(findings: &[Finding]) -> Vec<&'static str> {
     findings.iter().map(|finding| finding.code).collect()
@@ -27,6 +28,148 @@ fn a_retry_policy_at_the_top_is_moved_completed_and_made_safe() {
         "{corrected}"
     );
     assert!(codes(&findings).contains(&"retry-codes"), "{findings:#?}");
+    assert!(!codes(&again).contains(&"retry-codes"), "{again:#?}");
+    // What the finding says is what its correction does, and is short.
+    assert!(finding.message.contains("`backoffMultiplier` is required and was added."), "{finding}");
+    assert!(finding.message.contains("DEADLINE_EXCEEDED was left out"), "{finding}");
+    assert!(!finding.message.contains('{') && !finding.message.contains('"'), "{finding}");
+}
+
+#[test]
+fn a_misplaced_retry_policy_is_judged_by_what_it_would_do() {
+    let text = include_str!("../../../testdata/service_configs/user_retry_misplaced.json");
+    let findings = document(text);
+    let worst = find(&findings, "retry-multiplies");
+    assert_eq!((worst.severity, worst.place.as_str()), (Severity::Warning, "retryPolicy"));
+    assert!(worst.message.contains("up to 3 calls") && worst.message.contains("up to 27 calls"), "{worst}");
+    assert!(worst.advice.contains("retryThrottling"), "{worst}");
+    // The correction has what the advice asks for.
+    let corrected = find(&findings, "retry-misplaced").corrected.clone().expect("a correction");
+    assert!(corrected.contains("retryThrottling"), "{corrected}");
+    let again = document(&corrected);
+    assert_eq!(find(&again, "retry-multiplies").severity, Severity::Advice);
+    assert!(again.iter().all(|finding| finding.severity == Severity::Advice), "{again:#?}");
+}
+
+#[test]
+fn a_misplaced_retry_policy_goes_to_the_entry_for_every_method() {
+    let text = r#"{"methodConfig": [{"name": [{"service": "a.B"}]}, {"name": [{}], "timeout": "1s"}], "retryThrottling":
+        {"maxTokens": 7, "tokenRatio": 1}, "retryPolicy": {"maxAttempts": 3, "initialBackoff": "9s", "maxBackoff": "9s",
+        "backoffMultiplier": 1, "retryableStatusCodes": [4, "aborted"]}}"#;
+    let findings = document(text);
+    let corrected = find(&findings, "retry-misplaced").corrected.as_deref().expect("a correction");
+    let parsed = ServiceConfig::parse(corrected).expect("what is corrected is right").config;
+    let method = parsed.method("/any/Any");
+    let Some(Attempts::Retry(policy)) = &method.attempts else { panic!("{corrected}") };
+    assert!(method.timeout.is_some() && parsed.method("/a.B/C").attempts.is_none(), "{corrected}");
+    assert_eq!(policy.codes.names().collect::<Vec<_>>(), ["ABORTED"]);
+    assert_eq!(parsed.retry_throttling.map(|bound| bound.max_milli_tokens), Some(7000));
+    find(&findings, "retry-outlasts-timeout");
+}
+
+/// An input that gives a finding, and one beside it that does not.
+#[test]
+fn each_finding_is_made_where_it_holds_and_not_beside_it() {
+    let cases = [
+        ("cluster-ip", "user.default.svc:80", "user-0.user.default.svc:80"),
+        ("one-endpoint", "static:///10.0.0.1:80", "static:///10.0.0.1:80,10.0.0.2:80"),
+        ("one-registry-node", "etcd://a:2379/user", "etcd://a:2379,b:2379,c:2379/user"),
+        ("one-registry-node", "etcd://a/user", "etcd:///user"),
+        ("old-answers", "consul:///user?max-stale=5m", "consul:///user?max-stale=10s"),
+        ("old-answers", "consul:///user?cached&max-stale=1h", "consul:///user?consistent&max-stale=1h"),
+        ("parameter-ignored", "consul:///user?near=_agent", "consul:///user"),
+        ("parameter-ignored", "consul:///user?insecure", "consul:///user?tls"),
+        ("parameter-ignored", "consul:///user?healthy=false", "consul:///user?healthy=true"),
+        ("parameter-deprecated", "consul:///user?healthy=true", "consul:///user?passing"),
+        ("parameter-deprecated", "consul:///user?allow-stale", "consul:///user?stale"),
+        ("parameter-deprecated", "consul:///user?require-consistent", "consul:///user?consistent"),
+        ("secret-in-target", "consul:///user?token=hush", "consul:///user?dc=hush"),
+    ];
+    for (code, with, without) in cases {
+        find(&target(with), code);
+        assert!(!codes(&target(without)).contains(&code), "{code}: {without}");
+    }
+    let cases = [
+        (
+            "check-timeout",
+            r#"{"service": {"name": "a", "check": {"tcp": "a:1", "interval": "1s", "timeout": "1.5s"}}}"#,
+            r#"{"service": {"name": "a", "check": {"tcp": "a:1", "interval": "1s", "timeout": "900ms"}}}"#,
+        ),
+        (
+            "keepalive-timeout",
+            r#"{"channel_args": {"grpc.keepalive_time_ms": 300000, "grpc.keepalive_timeout_ms": 300000}}"#,
+            r#"{"channel_args": {"grpc.keepalive_time_ms": 300000, "grpc.keepalive_timeout_ms": 20000}}"#,
+        ),
+        (
+            "no-service-config",
+            r#"{"target": "dns:///a:1"}"#,
+            r#"{"target": "dns:///a:1", "service_config": {}}"#,
+        ),
+        ("config-suspicious", r#"{"methodconfig": []}"#, r#"{"methodConfig": []}"#),
+        (
+            "not-obeyed-yet",
+            r#"{"connectionScaling": {"maxConnectionsPerSubchannel": 2}}"#,
+            r#"{"connectionScaling": {"maxConnectionsPerSubchannel": 1}}"#,
+        ),
+        (
+            "no-timeout",
+            r#"{"methodConfig": [{"name": [{}], "timeout": null}]}"#,
+            r#"{"methodConfig": [{"name": [{"service": "a.B"}], "timeout": "5s"}]}"#,
+        ),
+        (
+            "start-order",
+            r#"{"target": "consul:///a", "snapshot_dir": ""}"#,
+            r#"{"target": "consul:///a", "snapshot_dir": "/var/lib/a"}"#,
+        ),
+        (
+            "start-order",
+            r#"{"target": "etcd:///a", "service_config": {}}"#,
+            r#"{"target": "etcd:///a", "fallback_target": "dns:///a:1"}"#,
+        ),
+        (
+            "start-order",
+            r#"{"target": "kubernetes:///a.b:1"}"#,
+            r#"{"target": "dns:///a:1", "service_config": {}}"#,
+        ),
+        ("misplaced", r#"{"timeout": "1s"}"#, r#"{"methodConfig": [{"name": [{}], "timeout": "1s"}]}"#),
+    ];
+    for (code, with, without) in cases {
+        find(&document(with), code);
+        assert!(!codes(&document(without)).contains(&code), "{code}: {without}");
+    }
+}
+
+#[test]
+fn what_another_client_wrote_is_corrected_as_a_whole() {
+    let findings = target(
+        "consul://agent:8500/user?healthy=true&near=_agent&insecure=true&require-consistent=1&wait=14s",
+    );
+    let expected = ["parameter-ignored", "parameter-ignored", "parameter-deprecated", "parameter-deprecated"];
+    assert_eq!(codes(&findings), expected);
+    for finding in findings {
+        let corrected = finding.corrected.expect("a correction");
+        assert_eq!(corrected, "consul://agent:8500/user?passing=true&consistent=true&wait=14s");
+        assert!(target(&corrected).is_empty());
+    }
+    // A secret is told once, and by nobody.
+    let findings = target("consul://me:hush@agent/user?token=hush&near=_agent&max-stale=1m");
+    assert_eq!(codes(&findings), ["secret-in-target", "parameter-ignored", "old-answers"]);
+    assert!(!format!("{findings:?}").contains("hush"));
+}
+
+#[test]
+fn a_fallback_target_is_looked_at_as_well() {
+    let findings = document(r#"{"target": "dns:///a:1", "fallback_target": "dns:///a:http2"}"#);
+    assert_eq!(find(&findings, "target-refused").place, "fallback_target.port");
+}
+
+#[test]
+fn the_examples_follow_the_advice() {
+    let test = include_str!("../../../examples/environments/test/service_config.json");
+    assert_eq!(document(test), []);
+    let production = include_str!("../../../examples/environments/production/service_config.json");
+    assert_eq!(codes(&document(production)), ["not-obeyed-yet", "not-obeyed-yet", "retry-multiplies"]);
+    assert!(document(production).iter().all(|finding| finding.severity == Severity::Advice));
 }
 
 #[test]
@@ -100,6 +243,29 @@ fn the_users_consul_definition_is_fine_but_for_its_end() {
 }
 
 #[test]
+fn checks_beside_the_services_count() {
+    let text = r#"{"services": [{"name": "a", "port": 1}, {"id": "b-1", "name": "b", "port": 2}],
+        "check": {"service_id": "b-1", "tcp": "127.0.0.1:2", "interval": "1s", "timeout": "2s"}}"#;
+    let findings = document(text);
+    assert_eq!(codes(&findings), ["no-health-check", "check-timeout", "never-deregistered"]);
+    assert_eq!(
+        (findings[0].place.as_str(), findings[1].place.as_str()),
+        ("services[0].check", "check.timeout")
+    );
+
+    let text = r#"{"service": {"Name": "a", "Port": 1}, "checks": [{"ServiceID": "a", "TTL": "30s",
+        "DeregisterCriticalServiceAfter": "10m"}]}"#;
+    assert_eq!(document(text), []);
+    // That of a node, or of a service that has another id than its name.
+    for id in ["", "a"] {
+        let text = r#"{"service": {"name": "a", "id": "a-1"}, "check": {"service_id": "ID", "ttl": "1s"}}"#;
+        assert!(codes(&document(&text.replace("ID", id))).contains(&"no-health-check"), "{id}");
+    }
+    let text = r#"{"service": {"name": "a"}, "services": [{"name": "b"}]}"#;
+    assert_eq!(codes(&document(text)), ["no-health-check"; 2]);
+}
+
+#[test]
 fn what_is_refused_says_where() {
     let cases = [
         ("{", "not-json", ""),
@@ -119,7 +285,8 @@ fn what_is_refused_says_where() {
 
 #[test]
 fn missing_habits_are_advice() {
-    assert_eq!(codes(&document(r#"{"loadBalancingConfig": [{"round_robin": {}}]}"#)), ["no-health-check"]);
+    let round_robin = include_str!("../../../testdata/service_configs/user_round_robin.json");
+    assert_eq!(codes(&document(round_robin)), ["no-timeout", "no-health-check"]);
     let waits = r#"{"healthCheckConfig": {"serviceName": ""}, "methodConfig": [{"name": [{}], "waitForReady": true}]}"#;
     assert!(codes(&document(waits)).contains(&"waits-for-ever"));
 }

@@ -5,11 +5,13 @@ use crate::model::percent;
 
 /// What the names of secrets contain.
 const SECRET: [&str; 7] = ["token", "password", "passwd", "secret", "credential", "auth", "key"];
+/// Names of parameters of ours that contain one of these, and tell nothing: where a Consul instance's metadata says its place.
+const PUBLIC: [&str; 2] = ["zone-key", "region-key"];
 
 /// Whether what has this name, in a target's query or in an endpoint's metadata, is a secret: never repeated, never written to disk.
 pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET.iter().any(|part| name.contains(part))
+    SECRET.iter().any(|part| name.contains(part)) && !PUBLIC.iter().any(|public| name.ends_with(public))
 }
 
 /// `[//authority]path`, still percent-encoded.
@@ -185,49 +187,62 @@ pub(super) fn encode_authority(text: &str) -> String {
 /// assert_eq!(redact("consul://me:pw@agent:8500/svc?token=t&dc=a"), "consul://***@agent:8500/svc?token=***&dc=a");
 /// ```
 pub fn redact(text: &str) -> String {
-    redact_query(&redact_user(text))
+    text.split_inclusive(WORD_ENDS).map(redact_word).collect()
 }
 
-fn redact_user(text: &str) -> String {
-    let mut redacted = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("//") {
-        let end = after.find(['/', '?', '#', ' ', '`']).unwrap_or(after.len());
-        let (authority, tail) = after.split_at(end);
-        redacted.push_str(&hide_users(before));
-        redacted.push_str("//");
-        redacted.push_str(&hide_user(authority));
-        rest = tail;
+/// Where what an error quotes ends.
+const WORD_ENDS: [char; 2] = ['`', ' '];
+
+/// A target, or a part of one: there may be no scheme and slashes to go by.
+fn redact_word(word: &str) -> String {
+    let Some((before, query)) = word.split_once('?') else { return redact_location(word) };
+    // The value first: an `@` in it ends no user.
+    let redact_parameter = |parameter: &str| hide_values(&hide_user(&hide_values(parameter)));
+    let query: String = query.split_inclusive('&').map(redact_parameter).collect();
+    format!("{}?{query}", redact_location(before))
+}
+
+/// What stands before a query.
+fn redact_location(text: &str) -> String {
+    let has_user = |text: &str| text.contains('@');
+    if has_user(text) && !has_user(&hide_values(text)) {
+        // A user with a secret's name in his password, or a secret with an `@` in it: there is no telling.
+        let (scheme, rest) = split_slashes(text);
+        return format!("{scheme}***{}", word_end(rest));
     }
-    redacted + &hide_users(rest)
+    hide_values(&hide_user(text))
 }
 
-/// What an error quotes may begin at the authority: no scheme and slashes to go by.
-fn hide_users(text: &str) -> String {
-    text.split_inclusive(['`', ' ']).map(hide_user).collect()
-}
-
+/// Hides all from the first slashes, or from the beginning, to the last `@`.
 fn hide_user(text: &str) -> String {
-    text.rsplit_once('@').map_or_else(
-        || text.to_owned(),
-        |(before, host)| {
-            let quote = if before.starts_with('`') { "`" } else { "" };
-            format!("{quote}***@{host}")
-        },
-    )
-}
-
-fn redact_query(text: &str) -> String {
-    text.split_inclusive(['?', '&', ';']).map(hide_value).collect()
-}
-
-fn hide_value(parameter: &str) -> String {
-    let Some((key, value)) = parameter.split_once('=') else { return parameter.to_owned() };
-    if !is_secret(key.rsplit(['`', ' ']).next().unwrap_or(key)) {
-        return parameter.to_owned();
+    let (scheme, rest) = split_slashes(text);
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}***@{host}"),
+        None => text.to_owned(),
     }
-    let separator = value.find(['&', ';', '`', ' ']).map_or("", |at| &value[at..]);
-    format!("{key}=***{separator}")
+}
+
+/// Hides what follows a secret's name, to the end: the value itself may have a `;` or a `?` in it.
+fn hide_values(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for parameter in text.split_inclusive(['?', ';']) {
+        if let Some((key, _)) = parameter.split_once('=').filter(|(key, _)| is_secret(key)) {
+            return format!("{shown}{key}=***{}", word_end(text));
+        }
+        shown.push_str(parameter);
+    }
+    shown
+}
+
+/// The scheme with its slashes, if there are any, and what follows.
+fn split_slashes(text: &str) -> (&str, &str) {
+    text.find("//").and_then(|at| text.split_at_checked(at + 2)).unwrap_or(("", text))
+}
+
+/// What a word or a parameter ends with, which is not of its value.
+fn word_end(text: &str) -> &str {
+    let value = text.trim_end_matches(|c| WORD_ENDS.contains(&c) || c == '&');
+    text.strip_prefix(value).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -243,11 +258,19 @@ mod tests {
             ("dns:///user-service:80", "dns:///user-service:80"),
             ("static:///h:80;weight=3;zone=a", "static:///h:80;weight=3;zone=a"),
             ("consul://agent:8500/svc?dc=a&wait=14s", "consul://agent:8500/svc?dc=a&wait=14s"),
+            ("consul://a/svc?zone-key=rack&region-key=dc", "consul://a/svc?zone-key=rack&region-key=dc"),
             ("consul://me:pw@agent:8500/svc", "consul://***@agent:8500/svc"),
             ("consul://me:p@w@agent/svc", "consul://***@agent/svc"),
             ("consul://agent/svc?token=t", "consul://agent/svc?token=***"),
             ("consul://agent/svc?TOKEN=t&dc=a&api_key=k=k", "consul://agent/svc?TOKEN=***&dc=a&api_key=***"),
             ("etcd://h:1/p?username=u&password=a/b", "etcd://h:1/p?username=u&password=***"),
+            ("consul://agent/svc?token=a;b?c=d&dc=a", "consul://agent/svc?token=***&dc=a"),
+            ("query: `svc?dc=a;token=t` is odd", "query: `svc?dc=a;token=***` is odd"),
+            ("consul://agent/svc?token=a@b&dc=a", "consul://agent/svc?token=***&dc=a"),
+            ("consul://agent/svc?tag=a@token=b@c", "consul://agent/svc?***@c"),
+            ("consul://me;key=pw@agent/svc?dc=a", "consul://***?dc=a"),
+            ("`static:///h:80;token=a@b` is odd", "`static://***` is odd"),
+            ("consul://me:p/w@agent/svc", "consul://***@agent/svc"),
             ("me:pw@host", "***@host"),
         ] {
             assert_eq!(redact(text), expected);

@@ -15,7 +15,8 @@ from evener.command._options import UsageError
 
 _EXPLANATION = """A file is JSON: a service config, a Consul service definition ("service",
 "services"), or a channel ("target", "service_config", "channel_args" with
-gRPC's names). Nothing is looked up or asked.
+gRPC's names, "fallback_target", "snapshot_dir"). Nothing is looked up or
+asked.
 
 findings:
   error    it is refused, or silently has no effect

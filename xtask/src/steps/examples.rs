@@ -6,6 +6,7 @@ use crate::command::Run;
 use crate::packages::Package;
 use crate::process::Process;
 use crate::programs::{self, Language, Programs, TEST_NETWORK};
+use crate::servers;
 use crate::step::Step;
 use crate::steps::native;
 use crate::tally::Tally;
@@ -33,6 +34,7 @@ fn packages() -> Vec<Package> {
 }
 
 fn run(workspace: &Workspace, tally: &mut Tally) -> Result<(), String> {
+    servers::ensure(workspace)?;
     let programs = programs::build(workspace)?;
     let first = server(&programs, Language::Python, 1)?;
     let second = server(&programs, Language::Cpp, 2)?;

@@ -41,7 +41,7 @@ pub fn test(show: &Show, names: &Bind) -> Result<(), String> {
     let config = show.file("environments/test/service_config.json");
     lints(show, &[&target, &config.to_string_lossy()])?;
     let client = || show.python("environments/test/client.py").arg(&target);
-    let compiled = || show.cpp(CLIENT).args(["test", &target]);
+    let compiled = || show.cpp(CLIENT).args(["test", &target]).env("SERVICE_CONFIG_FILE", &config);
     answered(client(), &BOTH)?;
     answered(compiled(), &BOTH)?;
     first.signal("USR1")?;
@@ -77,7 +77,7 @@ pub fn production(show: &Show, etcd: &Etcd) -> Result<(), String> {
     };
     let compiled = || -> Run {
         let run = show.cpp(CLIENT).args(["production", &target]).env("SERVER_CA_FILE", authority.ca());
-        run.env("SNAPSHOT_DIR", snapshots.path())
+        run.env("SNAPSHOT_DIR", snapshots.path()).env("SERVICE_CONFIG_FILE", &config)
     };
     answered(client(), &BOTH)?;
     answered(compiled(), &BOTH)?;
@@ -92,7 +92,8 @@ pub fn production(show: &Show, etcd: &Etcd) -> Result<(), String> {
 
 /// Nothing in these targets and files is wrong; there may be advice.
 fn lints(show: &Show, subjects: &[&str]) -> Result<(), String> {
-    subjects.iter().try_for_each(|subject| show.evener().arg("lint").arg(subject).succeed().map(|_| ()))
+    let lint = |subject: &&str| show.evener().args(["lint", "--strict", subject]).succeed().map(|_| ());
+    subjects.iter().try_for_each(lint)
 }
 
 /// SIGTERM, and its end waited for.
