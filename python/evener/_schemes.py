@@ -108,9 +108,9 @@ def register_scheme(scheme: str, factory: Factory) -> None:
 
     `factory` is one of two things, and is used once for each target:
 
-    - An async generator function of the target that yields lists of endpoints, all there are each time. One that raises is
-      started again after a pause (1 s, twice as long each time, at most a minute, varied by a fifth); one that ends has said
-      its last word.
+    - An async generator function of the target, or a function of it that returns such a generator: it yields lists of
+      endpoints, all there are each time. One that raises is started again after a pause (1 s, twice as long each time, at
+      most a minute, varied by a fifth); one that ends has said its last word.
     - A class or function of the target and a `ResolverSink`. What it returns may have ``resolve_now()``, called when somebody has
       reason to think that what was pushed last is out of date, and ``close()``, called when the target is no longer resolved. If
       it raises, it is called again after such a pause.
@@ -135,8 +135,23 @@ def register_scheme(scheme: str, factory: Factory) -> None:
     if inspect.iscoroutinefunction(factory):
         raise TypeError("an async resolver is a generator: it yields its lists")
     with _lock:
-        host().native.register_scheme(scheme)
-        _factories[scheme.lower()] = factory
+        native = host().native
+        name = scheme.lower()
+        before = _factories.get(name)
+        # First, because a target may be resolved as soon as the scheme is known.
+        _factories[name] = factory
+        try:
+            native.register_scheme(scheme)
+        except BaseException:
+            _put_back(name, before)
+            raise
+
+
+def _put_back(name: str, factory: Factory | None) -> None:
+    if factory is None:
+        del _factories[name]
+    else:
+        _factories[name] = factory
 
 
 def ready() -> None:
@@ -177,9 +192,12 @@ class _Running:
             self._guarded(look)
 
     async def _resolve(self, factory: Factory) -> None:
-        if _is_generator(factory):
+        if _takes_target_alone(factory):
             return await self._follow(factory(self.target))  # type: ignore[call-arg]
         self.resolver = factory(self.target, self.sink)  # type: ignore[call-arg]
+        if inspect.isasyncgen(self.resolver):
+            lists, self.resolver = self.resolver, None
+            return await self._follow(lists)
         try:
             await asyncio.Event().wait()
         finally:
@@ -188,7 +206,7 @@ class _Running:
                 self._guarded(close)
 
     async def _follow(self, lists: Any) -> None:
-        async with contextlib.aclosing(lists):
+        async with _closing(lists):
             async for endpoints in lists:
                 try:
                     if not self.sink.push(endpoints):
@@ -251,7 +269,10 @@ class Host:
     def _turn(self) -> None:
         while events := self.native.drain():
             for _, kind, _, _, text, resolver in events:
-                self._handle(kind, resolver, text)
+                try:
+                    self._handle(kind, resolver, text)
+                except Exception:  # what is left of the batch would be lost
+                    _LOG.exception("a resolver could not be started or told")
 
     def _handle(self, kind: int, resolver: int, target: str) -> None:
         if kind == _native.RESOLVE_START:
@@ -274,8 +295,28 @@ class Host:
         self._running[resolver] = running, task
 
 
-def _is_generator(factory: Factory) -> bool:
-    return inspect.isasyncgenfunction(factory) or inspect.isasyncgenfunction(getattr(factory, "__call__", None))
+def _takes_target_alone(factory: Factory) -> bool:
+    """Whether it gives lists: an async generator function, or what returns one and has no use for a sink."""
+    if inspect.isasyncgenfunction(factory) or inspect.isasyncgenfunction(getattr(factory, "__call__", None)):
+        return True
+    try:
+        signature = inspect.signature(factory)
+    except (ValueError, TypeError):  # of a compiled one
+        return False
+    return not _fits(signature, "target", "sink") and _fits(signature, "target")
+
+
+def _fits(signature: inspect.Signature, *arguments: str) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _closing(lists: Any) -> contextlib.AbstractAsyncContextManager[Any]:
+    """Closes a generator at the end; another async iterable need not be one that can be closed."""
+    return contextlib.aclosing(lists) if hasattr(lists, "aclose") else contextlib.nullcontext()
 
 
 def _is_cancelled(error: BaseException) -> bool:

@@ -1,13 +1,14 @@
-"""Programs that fork, run by test_fork.py each in a process of its own: `python fork_programs.py NAME ADDRESS...`."""
+"""Programs that fork, run by test_fork.py each in a process of its own: `python fork_programs.py NAME TARGET ...`."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def prefork(target: str) -> None:
         refuses(lambda: unused_stub.Down(pb.Request()))
         refuses(lambda: parent.subscribe(print, True))
         refuses(parent.describe)
+        refuses(lambda: parent.wait_until_ready(timeout=5))
         refuses(lambda: parent.update_endpoints([]))
         parent.close()
         with evener.grpc.insecure_channel(target) as own:
@@ -86,6 +88,84 @@ def prefork(target: str) -> None:
     for _ in range(3):
         assert in_child(worker) == 0
     assert len(call(parent)) == 3
+    parent.close()
+
+
+def live(target: str, address: str) -> None:
+    """What follows a registry, or runs the application's own code, is left behind; the child has all of it anew."""
+    resolving: list[int] = []
+
+    async def resolve(_: str) -> AsyncIterator[list[str]]:
+        resolving.append(os.getpid())
+        yield [address]
+
+    evener.register_scheme("inventory", resolve)
+    targets = {target: 3, "inventory:///all": 1}
+    watches = [evener.watch(each) for each in targets]
+    channels = [evener.grpc.insecure_channel(each) for each in targets]
+    for watch, servers in zip(watches, targets.values(), strict=True):
+        assert known(watch) == servers
+
+    def worker() -> None:
+        for watch in watches:
+            refuses_all(watch.latest, watch.wait, watch.status, watch.resolve_now)
+            refuses_all(lambda watch=watch: next(iter(watch)), lambda watch=watch: asyncio.run(watch.wait_async()))
+            watch.close()
+        for channel in channels:
+            refuses_all(channel.wait_until_ready, channel.describe, lambda channel=channel: call(channel, 1))
+            channel.close()
+        for each, servers in targets.items():
+            with evener.watch(each) as own_watch, evener.grpc.insecure_channel(each) as own:
+                assert known(own_watch) == servers
+                own.wait_until_ready(timeout=20)
+                assert len(call(own, servers)) == servers
+        assert resolving[-1] == os.getpid()
+
+    for _ in range(2):
+        assert in_child(worker, 40) == 0
+    assert resolving == [os.getpid()]
+    for watch, channel, servers in zip(watches, channels, targets.values(), strict=True):
+        assert watch.status()["freshness"] == "fresh"
+        assert len(call(channel, servers)) == servers
+        channel.close()
+        watch.close()
+
+
+def known(watch: evener.Watch) -> int:
+    """How many servers the watch knows."""
+    snapshot = watch.wait(timeout=20)
+    return 0 if snapshot is None else len(snapshot.endpoints)
+
+
+def refuses_all(*uses: Callable[[], object]) -> None:
+    for use in uses:
+        refuses(use)
+
+
+def first_calls(target: str) -> None:
+    """Workers of one server do not all begin with the same of many servers, once they are connected to all."""
+    parent = evener.grpc.insecure_channel(target)
+    reading, writing = os.pipe()
+
+    def all_are_ready(channel: evener.grpc.Channel) -> bool:
+        return {each["state"] for each in json.loads(channel.describe())["endpoints"]} == {"READY"}
+
+    def worker() -> None:
+        with evener.grpc.insecure_channel(target) as own:
+            own.wait_until_ready(timeout=20)
+            deadline = time.monotonic() + 20
+            while not all_are_ready(own):
+                assert time.monotonic() < deadline, own.describe()
+                time.sleep(0.01)
+            [server] = call(own, 1)
+            os.write(writing, f"{server}\n".encode())
+
+    for _ in range(6):
+        assert in_child(worker, 40) == 0
+    os.close(writing)
+    with os.fdopen(reading) as answers:
+        first = answers.read().split()
+    assert len(first) == 6 and len(set(first)) > 1, first
     parent.close()
 
 
@@ -141,6 +221,12 @@ def aio(target: str) -> None:
     async def inherited(channel: evener.grpc.aio.Channel) -> None:
         refuses(channel.describe)
         refuses(channel.get_state)
+        try:
+            await asyncio.wait_for(channel.wait_until_ready(timeout=5), 1)
+        except RuntimeError as error:
+            assert "fork" in str(error), error
+        else:
+            raise AssertionError("an inherited channel worked")
 
     async def make() -> evener.grpc.aio.Channel:
         channel = evener.grpc.aio.insecure_channel(target)
@@ -178,4 +264,4 @@ def balancer(_: str) -> None:
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]](sys.argv[2])
+    globals()[sys.argv[1]](*sys.argv[2:])

@@ -199,6 +199,12 @@ class Etcd(_Server):
         answer = self._ask("range", {"key": _encode(prefix), "range_end": _encode(prefix[:-1] + chr(ord(prefix[-1]) + 1))})
         return {_decode(each["key"]): _decode(each.get("value", "")) for each in answer.get("kvs", [])}
 
+    def watch_streams(self) -> int:
+        """How many clients watch something."""
+        metrics = _http("GET", f"http://127.0.0.1:{self._metrics}/metrics")
+        [line] = [line for line in metrics.splitlines() if line.startswith("etcd_debugging_mvcc_watch_stream_total ")]
+        return int(float(line.split()[1]))
+
     def _ask(self, what: str, body: Mapping[str, Any]) -> Any:
         return json.loads(_http("POST", f"http://{self.address}/v3/kv/{what}", json.dumps(body)))
 

@@ -426,3 +426,130 @@ def test_endpoints_that_come_and_go_leave_nothing_behind(three: list[Server]) ->
             await eventually(lambda: inner() == 1)
 
     run(main())
+
+
+def test_an_endpoint_that_returns_before_its_last_call_has_ended_is_dialled_anew(three: list[Server]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three[:1]), drain_timeout=0.2) as channel:
+            stub = pb_grpc.DemoStub(channel)
+            stream = stub.Down(pb.Request(count=1_000_000, delay_ms=5))
+            await stream.read()
+            kept = channel._attached()._endpoints
+            index = next(iter(kept))
+            channel.update_endpoints([three[1].address])
+            # Its calls are being cancelled: no connection is kept for it, and its slot is.
+            while index in kept:
+                await asyncio.sleep(0)
+            channel.update_endpoints([three[0].address])
+            assert (await stub.Unary(pb.Request(), timeout=10)).server == "s0"
+
+    run(main())
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """While it holds something, the engine is not told of connections: it is as far behind as it is for a moment after each loss."""
+    told, is_deaf = InnerEndpoint._tell, list[bool]()
+
+    def tell(self: InnerEndpoint, state: grpc.ChannelConnectivity, error: str) -> None:
+        if not is_deaf:
+            told(self, state, error)
+
+    monkeypatch.setattr(InnerEndpoint, "_tell", tell)
+    return is_deaf
+
+
+def test_no_call_goes_onto_a_connection_that_is_gone(three: list[Server], deaf: list[bool]) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(target_of(three[:2])) as channel:
+            stub: Any = pb_grpc.DemoStub(channel)
+            async with asyncio.timeout(10):
+                while len({(await stub.Unary(pb.Request())).server for _ in range(2)}) < 2:
+                    pass
+            deaf.append(True)
+            three[0].stop()
+            await eventually(lambda: [(each.channel.get_state() is grpc.ChannelConnectivity.READY) for each in channel._attached()._endpoints.values()].count(True) == 1)
+            for _ in range(4):
+                assert (await stub.Unary(pb.Request(), timeout=10, wait_for_ready=True)).server == "s1"
+                assert (await stub.Down(pb.Request(count=1), timeout=10, wait_for_ready=True).read()).server == "s1"
+
+    run(main())
+
+
+def test_calls_wait_where_every_connection_is_gone(start_server: Callable[..., Server], deaf: list[bool]) -> None:
+    async def main() -> None:
+        server = start_server()
+        options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+        async with evener.grpc.aio.insecure_channel(f"static:///{server.address}", options) as channel:
+            stub: Any = pb_grpc.DemoStub(channel)
+            await stub.Unary(pb.Request(), timeout=10)
+            deaf.append(True)
+            server.stop()
+            await eventually(lambda: not any((each.channel.get_state() is grpc.ChannelConnectivity.READY) for each in channel._attached()._endpoints.values()))
+            assert await code_of(stub.Unary(pb.Request(), timeout=0.1)) is grpc.StatusCode.DEADLINE_EXCEEDED
+            waiting = stub.Unary(pb.Request(), timeout=30)
+            start_server("again", server.port)
+            assert (await waiting).server == "again"
+
+    run(main())
+
+
+def test_another_channel_can_be_closed_while_calls_wait(silent: str) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(f"static:///{silent}") as channel:
+            stub: Any = pb_grpc.DemoStub(channel)
+            calls = [stub.Unary(pb.Request()), stub.Down(pb.Request())]
+            tasks = [asyncio.create_task(call.code()) for call in calls]
+            await asyncio.sleep(0)
+            await grpc.aio.insecure_channel(silent).close()
+            # What versions of grpcio before the installed one look for.
+            assert all(getattr(call, "_channel", channel) is None for call in calls)
+            for call in calls:
+                call.cancel()
+            assert await asyncio.gather(*tasks) == [grpc.StatusCode.CANCELLED] * 2
+
+    run(main())
+
+
+def test_an_inner_channel_that_cannot_be_closed_is_logged(three: list[Server], caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_: object) -> None:
+        raise ValueError("made for the test")
+
+    async def main() -> None:
+        channel = evener.grpc.aio.insecure_channel(target_of(three[:1]))
+        await channel.channel_ready()
+        (endpoint,) = channel._attached()._endpoints.values()
+        close, endpoint.channel.close = endpoint.channel.close, broken  # type: ignore[method-assign, assignment]
+        await channel.close()
+        await close()
+
+    run(main())
+    assert "an inner channel could not be closed" in caplog.text
+
+
+def test_those_who_wait_for_a_state_and_give_up_are_forgotten(silent: str) -> None:
+    async def main() -> None:
+        async with evener.grpc.aio.insecure_channel(f"static:///{silent}") as channel:
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(channel.wait_for_state_change(grpc.ChannelConnectivity.IDLE), 0.01)
+            assert not channel._attached()._state_waiters
+
+    run(main())
+
+
+def test_a_channel_is_not_closed_on_another_loop(three: list[Server]) -> None:
+    async def make() -> evener.grpc.aio.Channel:
+        channel = evener.grpc.aio.insecure_channel(target_of(three))
+        await channel.channel_ready()
+        return channel
+
+    async def elsewhere(channel: evener.grpc.aio.Channel) -> None:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await channel.close()
+
+    loop = asyncio.new_event_loop()
+    channel = loop.run_until_complete(make())
+    run(elsewhere(channel))
+    loop.run_until_complete(channel.close())
+    loop.close()

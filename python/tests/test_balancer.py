@@ -10,6 +10,7 @@ from typing import Any
 
 import evener
 import pytest
+from evener import _native
 
 
 class Connection:
@@ -188,6 +189,31 @@ def test_wrong_arguments() -> None:
         balancer.update([[]])
     with pytest.raises(evener.ConfigError):
         evener.Balancer(capacity=0)
+    # It could cancel nothing: the calls are the application's.
+    with pytest.raises(TypeError, match="drain_timeout"):
+        evener.Balancer(["a"], drain_timeout=1.0)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1:80", b"10.0.0.1:80"])
+def test_a_text_is_no_list_of_endpoints(text: Any) -> None:
+    with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+        evener.Balancer(text)
+    balancer = evener.Balancer(["a"])
+    with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+        balancer.update(text)
+    assert balancer.pick() == "a"
+
+
+def test_a_channel_takes_no_text_for_a_list_either() -> None:
+    driver = _native.Driver()
+    for given in ({"endpoints": "h:80"}, {"lists": {"a": "h:80"}}):
+        with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+            _native.Channel(driver, "static:///a", 1, **given)
+    channel = _native.Channel(driver, "static:///a", 1, lists={"a": iter(["h:80"])}, endpoints=(each for each in ["h:81"]))
+    with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+        channel.update_endpoints("h:80")
+    channel.update_endpoints({"h:82": None}.keys())
+    driver.shutdown()
 
 
 def test_a_seed_repeats_the_picks() -> None:

@@ -8,12 +8,15 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import evener.grpc
 import grpc
 import pytest
 from conftest import Server, eventually, target_of
+from evener.grpc._options import inner_config
 from evener.grpc._transport import InnerEndpoint
 
 import demo_pb2 as pb
@@ -276,3 +279,140 @@ def test_endpoints_that_come_and_go_leave_nothing_behind(three: list[Server]) ->
             channel.update_endpoints([three[turn % 3].address])
             eventually(lambda turn=turn: stub.Unary(pb.Request(), timeout=10).server == f"s{turn % 3}")
         eventually(lambda: inner() == 1)
+
+
+class Gateway:
+    """A server that has called another one, in vain, and passes on what its own gRPC said of that."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._grpc = grpc.server(futures.ThreadPoolExecutor(2))
+        self._grpc.add_generic_rpc_handlers([self])  # type: ignore[list-item]
+        self.address = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
+        self._grpc.start()
+
+    def service(self, _: object) -> Any:
+        def answer(_: object, context: Any) -> None:
+            self.calls += 1
+            # Its own address in it is the worst case.
+            reason = f"last error: UNKNOWN: ipv4:{self.address}: Failed to connect to remote host: Connection refused"
+            context.abort(grpc.StatusCode.UNAVAILABLE, f"failed to connect to all addresses; {reason}")
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+    def stop(self) -> None:
+        self._grpc.stop(None).wait()
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    started = Gateway()
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("wait_for_ready", [None, True])
+def test_a_call_that_a_server_has_seen_is_not_sent_again(gateway: Gateway, wait_for_ready: bool | None) -> None:
+    with evener.grpc.insecure_channel(f"static:///{gateway.address}") as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=5, wait_for_ready=wait_for_ready)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert gateway.calls == 1
+
+
+def test_what_no_server_has_seen_is_told_from_what_one_has_said(gateway: Gateway, dead_address: str, tmp_path: Path) -> None:
+    """By what the installed grpcio says itself."""
+    for target, is_unsent in [
+        (f"ipv4:{dead_address}", True),
+        (f"ipv4:127.0.0.1:1,{dead_address}", True),
+        (f"unix:{tmp_path}/none.sock", True),
+        (f"ipv4:{gateway.address}", False),
+    ]:
+        options = [("grpc.service_config", inner_config(None, target)), ("grpc.enable_retries", 0)]
+        with grpc.insecure_channel(target, options) as inner:
+            endpoint = InnerEndpoint(None, 0, inner, target)  # type: ignore[arg-type]
+            with pytest.raises(grpc.RpcError) as caught:
+                inner.unary_unary("/evener.demo.Demo/Unary")(b"", timeout=10)
+            assert endpoint.has_never_sent(caught.value) is is_unsent, target
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """While it is set, the engine is not told of connections: it is as far behind as it is for a moment after each loss."""
+    told, is_deaf = InnerEndpoint._tell, threading.Event()
+
+    def tell(self: InnerEndpoint, state: grpc.ChannelConnectivity, error: str) -> None:
+        if not is_deaf.is_set():
+            told(self, state, error)
+
+    monkeypatch.setattr(InnerEndpoint, "_tell", tell)
+    return is_deaf
+
+
+def _lose(channel: evener.grpc.Channel, server: Server) -> InnerEndpoint:
+    """Stops a server and waits until its connection is known to be gone; its endpoint."""
+    endpoint = next(each for each in channel._transport._endpoints.values() if each._target.endswith(server.address))
+    server.stop()
+    eventually(lambda: endpoint.channel._channel.check_connectivity_state(False) == 3)
+    return endpoint
+
+
+def test_no_call_goes_onto_a_connection_that_is_gone(
+    three: list[Server], channel: evener.grpc.Channel, stub: Any, deaf: threading.Event
+) -> None:
+    deaf.set()
+    _lose(channel, three[0])
+    assert {stub.Unary(pb.Request(), timeout=10, wait_for_ready=True).server for _ in range(6)} == {"s1", "s2"}
+    calls = [stub.Unary.future(pb.Request(), timeout=10, wait_for_ready=True) for _ in range(6)]
+    assert {call.result(timeout=10).server for call in calls} == {"s1", "s2"}
+    streams = [stub.Down(pb.Request(count=1), timeout=10, wait_for_ready=True) for _ in range(6)]
+    assert {next(stream).server for stream in streams} == {"s1", "s2"}
+
+
+def test_calls_wait_where_every_connection_is_gone(start_server: Callable[..., Server], deaf: threading.Event) -> None:
+    only = start_server()
+    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+    with evener.grpc.insecure_channel(f"static:///{only.address}", options) as channel:
+        stub: Any = pb_grpc.DemoStub(channel)
+        assert stub.Unary(pb.Request(), timeout=10).server == "s0"
+        deaf.set()
+        _lose(channel, only)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Unary(pb.Request(), timeout=0.1)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert stub.Unary.future(pb.Request(), timeout=0.1).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        waiting = stub.Unary.future(pb.Request(), timeout=30)
+        start_server("again", only.port)
+        assert waiting.result(timeout=30).server == "again"
+        assert stub.Unary(pb.Request(), timeout=30).server == "again"
+
+
+def test_what_could_not_be_sent_goes_elsewhere_with_its_metadata(
+    start_server: Callable[..., Server], deaf: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is lost after the last look at it, which the double plays by a look that comes too early."""
+    servers = [start_server(f"s{number}") for number in range(2)]
+    with evener.grpc.insecure_channel(target_of(servers)) as channel:
+        stub: Any = pb_grpc.DemoStub(channel)
+        eventually(lambda: {stub.Unary(pb.Request(), timeout=10).server for _ in range(2)} == {"s0", "s1"})
+        deaf.set()
+        lost = _lose(channel, servers[0])
+        looked, early = InnerEndpoint.is_ready, [False]
+        lies: list[InnerEndpoint] = []
+
+        def is_ready(self: InnerEndpoint) -> bool:
+            if self is lost and early[0]:
+                early[0] = False
+                lies.append(self)
+                return True
+            return looked(self)
+
+        monkeypatch.setattr(InnerEndpoint, "is_ready", is_ready)
+        for number in range(4):
+            early[0] = True
+            metadata = (pair for pair in [("x-number", str(number))])
+            assert stub.Unary(pb.Request(), timeout=10, metadata=metadata).server == "s1"
+            assert servers[1].metadata[-1]["x-number"] == str(number)
+        assert lies

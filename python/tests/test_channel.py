@@ -18,6 +18,10 @@ import evener.grpc
 import grpc
 import pytest
 from conftest import TESTDATA, Server, eventually, target_of
+from evener import _native
+from evener.grpc import _driver
+from evener.grpc._options import ChannelSettings
+from evener.grpc._watchers import Watchers
 
 import demo_pb2 as pb
 import demo_pb2_grpc as pb_grpc
@@ -344,3 +348,140 @@ def test_the_application_has_a_cached_answer_when_nobody_is_there(dead_address: 
             grpc.channel_ready_future(channel).result(timeout=0.3)
         assert time.monotonic() - started < 3
         assert "refused" in described(channel)["endpoints"][0]["last_error"]
+
+
+def test_an_endpoint_that_returns_before_its_last_call_has_ended_is_dialled_anew(three: list[Server]) -> None:
+    with evener.grpc.insecure_channel(target_of(three[:1]), drain_timeout=0.2) as channel:
+        stub = pb_grpc.DemoStub(channel)
+        stream = stub.Down(pb.Request(count=1_000_000, delay_ms=5))
+        next(stream)
+        channel.update_endpoints([three[1].address])
+        # Its calls are being cancelled: no connection is kept for it, and its slot is.
+        eventually(lambda: all(each._target.endswith(three[1].address) for each in channel._transport._endpoints.values()))
+        channel.update_endpoints([three[0].address])
+        eventually(lambda: servers_of(stub, 1) == {"s0": 1})
+
+
+class Broken(logging.Filter):
+    """A filter of the application's that raises."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        super().__init__()
+        self.error = error
+        self.seen = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.seen += 1
+        raise self.error("made for the test")
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_log_filter_that_raises_stops_nothing(three: list[Server], error: type[BaseException]) -> None:
+    log = logging.getLogger("evener")
+    broken = Broken(error)
+    level = log.level
+    log.setLevel(logging.DEBUG)
+    log.addFilter(broken)
+    try:
+        with evener.grpc.insecure_channel(target_of(three)) as channel:
+            stub = pb_grpc.DemoStub(channel)
+            assert servers_of(stub, 1)
+            channel.update_endpoints([three[2].address])
+            eventually(lambda: servers_of(stub, 3) == {"s2": 3})
+    finally:
+        log.removeFilter(broken)
+        log.setLevel(level)
+    assert broken.seen
+
+
+def test_a_batch_is_carried_out_to_its_end() -> None:
+    class Noting:
+        def __init__(self) -> None:
+            self.seen: list[int] = []
+
+        def act(self, kind: int, endpoint: int, state: int, text: str) -> None:
+            self.seen.append(endpoint)
+            if text:
+                raise {"error": ValueError, "interrupt": KeyboardInterrupt}[text]
+
+        def close(self) -> None:
+            self.seen.append(-1)
+            raise ValueError("made for the test")
+
+    process = _driver.Process()
+    actors = [Noting(), Noting()]
+    for token, actor in enumerate(actors):
+        process.registry.add(token, actor)
+    process.registry.dispatch([(0, _native.CLOSE, 1, 0, "error", 0), (0, _native.CLOSE, 2, 0, "", 0)])
+    with pytest.raises(KeyboardInterrupt):
+        process.registry.dispatch([(0, _native.CLOSE, 3, 0, "interrupt", 0), (0, _native.CLOSE, 4, 0, "", 0)])
+    process.stop()
+    assert actors[0].seen == [1, 2, 3, 4, -1]
+    assert actors[1].seen == [-1], "what one cannot do does not leave the next open"
+
+
+def test_a_subscriber_is_told_of_a_change_that_comes_meanwhile(three: list[Server]) -> None:
+    with evener.grpc.insecure_channel(target_of(three)) as channel:
+        transport, changed = channel._transport, channel._watchers.changed
+
+        class Slow:
+            """A double of the engine, in which the channel becomes READY while its state is being read."""
+
+            def state(self, _: bool = False) -> int:
+                teller = threading.Thread(target=changed, args=(READY,))
+                teller.start()
+                teller.join(0.2)
+                return 0
+
+        seen: queue.Queue[grpc.ChannelConnectivity] = queue.Queue()
+        engine, transport.native = transport.native, Slow()  # type: ignore[assignment]
+        try:
+            channel.subscribe(seen.put)
+        finally:
+            transport.native = engine
+        while seen.get(timeout=10) is not READY:
+            pass
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    watchers = Watchers()
+    seen: queue.Queue[grpc.ChannelConnectivity] = queue.Queue()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError):
+            watchers.add(seen.put, lambda: grpc.ChannelConnectivity.IDLE)
+    watchers.changed(READY)
+    assert seen.get(timeout=10) is READY
+
+
+def test_an_endpoint_given_by_name_is_one_endpoint(start_server: Callable[..., Server]) -> None:
+    """gRPC does not spread calls over the addresses behind a name; and pick_first, which does not, rests when a connection is lost."""
+    made: list[tuple[str, str]] = []
+
+    def make(target: str, options: list[tuple[str, Any]]) -> grpc.Channel:
+        made.append((target, dict(options)["grpc.service_config"]))
+        return grpc.insecure_channel(target, options)
+
+    server = start_server()
+    settings = ChannelSettings([("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)], None)
+    with evener.grpc.Channel(f"static:///localhost:{server.port}", settings, make) as channel:
+        stub = pb_grpc.DemoStub(channel)
+        assert servers_of(stub, 2) == {"s0": 2}
+        server.stop()
+        eventually(lambda: described(channel)["state"] != "READY")
+        start_server("again", server.port)
+        # Without a call that would have it connect.
+        eventually(lambda: described(channel)["state"] == "READY", 20)
+        assert servers_of(stub, 1) == {"again": 1}
+    assert made == [(f"dns:///localhost:{server.port}", json.dumps({"loadBalancingConfig": [{"pick_first": {}}]}))]
+
+
+def test_options_about_names_reach_endpoints_given_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    option = ("grpc.dns_min_time_between_resolutions_ms", 100)
+    settings = ChannelSettings([option], None)
+    assert "host name" in caplog.text
+    assert option in settings.inner_options("svc", "dns:///svc:80", None)
+    assert option not in settings.inner_options("svc", "ipv4:10.0.0.1:80", None)

@@ -7,11 +7,13 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,7 @@ def test_resolve(etcd: Etcd) -> None:
     assert (answer["state"], answer["error"], answer["target"]) == ("known", None, target)
     assert answer["endpoints"][0]["addresses"] == ["192.168.1.100:8080"]
     assert answer["endpoints"][0]["metadata"]["version"] == "v1.0"
+    assert answer["freshness"] == "fresh" and 0 <= answer["age_seconds"] < 60
 
 
 def test_resolve_what_is_empty(etcd: Etcd) -> None:
@@ -124,6 +127,7 @@ def test_resolve_what_is_unreachable() -> None:
     assert "127.0.0.1:1" in done.stderr and "Is the registry running" in done.stderr
     answer = json.loads(evener_("resolve", "consul://127.0.0.1:1/user", "--timeout", "1", "--json", status=1).stdout)
     assert answer["state"] == "unknown" and "127.0.0.1:1" in answer["error"]
+    assert (answer["freshness"], answer["age_seconds"]) == ("unknown", None)
 
 
 def test_resolve_with_a_name_server(bind: Bind) -> None:
@@ -187,7 +191,7 @@ def test_called_wrongly(arguments: list[str], why: str) -> None:
 def test_the_statuses_are_documented() -> None:
     for command in ([], ["resolve"], ["watch"], ["register"], ["lint"]):
         text = evener_(*command, "--help").stdout
-        assert "exit status:" in text and "2  it was called wrongly" in text
+        assert "exit status:" in text and "2  it was called wrongly" in text and "130  Ctrl-C" in text
     assert evener_("--version").stdout == f"evener {evener.__version__}\n"
 
 
@@ -240,35 +244,131 @@ def test_watch_ends_by_itself_and_by_sigterm() -> None:
         assert watching.end(signal.SIGTERM) == 0
 
 
+class Terminal:
+    """The command on a terminal of its own, and all that it has drawn there."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._screen, terminal = pty.openpty()
+        self._seen = bytearray()
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150", "LINES": "20"}
+        self.process = subprocess.Popen(
+            [*EVENER, *arguments], stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, env=environment
+        )
+        os.close(terminal)
+
+    def seen(self) -> bytes:
+        while select.select([self._screen], [], [], 0)[0]:
+            try:
+                self._seen.extend(os.read(self._screen, 65536))
+            except OSError:  # the command has ended
+                break
+        return bytes(self._seen)
+
+    def until(self, text: str) -> None:
+        eventually(lambda: text.encode() in self.seen(), 30)
+
+    def end(self) -> tuple[int, str]:
+        """Its exit status after Ctrl-C, and what is on its standard error."""
+        self.process.send_signal(signal.SIGINT)
+        _, errors = self.process.communicate(timeout=30)
+        return self.process.returncode, errors.decode()
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+        os.close(self._screen)
+
+
 def test_watch_draws_a_table_on_a_terminal(etcd: Etcd) -> None:
     # What a registry says has no power over the terminal.
     put(etcd, "192.168.1.100:8080", zone="a\x1b[2J")
-    screen, terminal = pty.openpty()
-    seen = bytearray()
-
-    def shows(text: str) -> bool:
-        while select.select([screen], [], [], 0)[0]:
-            seen.extend(os.read(screen, 65536))
-        return text.encode() in seen
-
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150", "LINES": "20"}
-    command = [*EVENER, "watch", f"etcd://{etcd.address}/user-service", "--immediate"]
-    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, env=environment) as process:
-        os.close(terminal)
-        try:
-            eventually(lambda: shows("LAST CHANGE"), 30)
-            put(etcd, "192.168.1.100:8080", weight=7)
-            eventually(lambda: shows("weight 1 -> 7"), 30)
-            etcd.delete("/services/user-service/192.168.1.100:8080")
-            eventually(lambda: shows("gone"), 30)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
-        assert process.stderr is not None and process.stderr.read() == b""
-    os.close(screen)
+    with Terminal("watch", f"etcd://{etcd.address}/user-service", "--immediate") as terminal:
+        terminal.until("LAST CHANGE")
+        put(etcd, "192.168.1.100:8080", weight=7)
+        terminal.until("weight 1 -> 7")
+        etcd.delete("/services/user-service/192.168.1.100:8080")
+        terminal.until("gone")
+        assert terminal.end() == (0, "")
+        seen = terminal.seen()
     assert b"\x1b[2J" not in seen and b"ENDPOINT" in seen and b"\x1b[" in seen
     assert b"1 endpoint, fresh" in seen
+
+
+@pytest.fixture
+def refusing() -> Iterator[Callable[[bool], str]]:
+    """The target of a double of Kubernetes' API server, which answers 403 or, told that it may, with an empty list: a refusal
+    whose text has a colour in it, and that comes and goes."""
+    allowed = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if allowed.is_set() and "watch=" not in self.path:
+                return self._answer(200, {"kind": "EndpointSliceList", "metadata": {"resourceVersion": "7"}, "items": []})
+            self._answer(403, {"kind": "Status", "message": 'User "me\x1b[31m" cannot list', "reason": "Forbidden", "code": 403})
+
+        def _answer(self, status: int, body: dict[str, Any]) -> None:
+            text = json.dumps({"apiVersion": "v1", **body}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    def allow(is_allowed: bool) -> str:
+        allowed.set() if is_allowed else allowed.clear()
+        return f"kubernetes:///user:80?server=http://127.0.0.1:{server.server_port}"
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield allow
+        server.shutdown()
+        serving.join()
+
+
+MANIFEST = ["apiVersion: rbac.authorization.k8s.io/v1", "kind: Role", "metadata:", "  name: evener-endpointslices"]
+
+
+def contains(lines: list[str], wanted: list[str]) -> bool:
+    """Whether these lines stand there, one after the other."""
+    return any(lines[start : start + len(wanted)] == wanted for start in range(len(lines)))
+
+
+def test_a_manifest_can_be_applied_as_it_is_printed(refusing: Callable[[bool], str]) -> None:
+    target = refusing(False)
+    errors = evener_("resolve", target, status=1).stderr.splitlines()
+    assert contains(errors, MANIFEST) and "refuses (403)" in errors[0] and "me\\x1b[31m" in errors[0]
+    with running("watch", target) as watching:
+        watching.until("kind: RoleBinding")
+        assert contains(watching.lines, MANIFEST) and "! the registry cannot be asked: " in watching.lines[0]
+        assert watching.end() == 1
+    assert contains(watching.errors.splitlines(), MANIFEST)
+
+
+def test_the_live_table_tells_the_rest_at_its_end(refusing: Callable[[bool], str]) -> None:
+    with Terminal("watch", refusing(True)) as terminal:
+        terminal.until("0 endpoints")
+        refusing(False)
+        terminal.until("refuses (403)")
+        status, errors = terminal.end()
+        seen = terminal.seen()
+    assert b"kind: Role" not in seen and b"\\n" not in seen and b"\x1b[31m" not in seen
+    assert status == 0 and contains(errors.splitlines(), MANIFEST)
+
+
+def test_an_interruption_has_a_status_of_its_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        target = f"consul://127.0.0.1:{silent.getsockname()[1]}/user"
+        with running("resolve", target, "--timeout", "40") as resolving:
+            with silent.accept()[0]:
+                assert resolving.end() == 130
 
 
 def test_a_reader_that_leaves() -> None:
@@ -320,6 +420,24 @@ def test_register_several_services_of_a_file(consul: Consul, tmp_path: Path) -> 
         assert registering.end() == 0
     assert consul.services() == {}
     assert "would be those of all" in evener_("register", "consul:///", "--file", str(file), "--port", "3", status=2).stderr
+
+
+def test_register_checks_beside_the_services(consul: Consul, tmp_path: Path) -> None:
+    file = tmp_path / "services.json"
+    services = [{"name": "user", "port": 1, "address": "127.0.0.1"}, {"id": "o-1", "name": "order", "port": 2, "address": "127.0.0.1"}]
+    checks = [{"service_id": "o-1", "id": "ports", "tcp": "127.0.0.1:2", "interval": "10s"}, {"service_id": "no", "ttl": "9s"}]
+    # As Consul's files and its API spell them.
+    file.write_text(json.dumps({"Services": services, "checks": checks, "check": {"service_id": "user", "id": "own", "ttl": "30s"}}))
+    with running("register", f"consul://{consul.address}", "--file", str(file)) as registering:
+        registering.until("user-127.0.0.1-1: registered")
+        registering.until("o-1: registered")
+        found = {name: check["ServiceName"] for name, check in consul.get("/v1/agent/checks").items()}
+        assert found["ports"] == "order" and found["own"] == "user"
+        assert registering.end() == 0
+    assert registering.errors.count("is of no service here") == 1 and "`no`" in registering.errors
+    file.write_text(json.dumps({"services": [*services, {"port": 3}]}))
+    done = evener_("register", "consul:///", "--file", str(file), status=2)
+    assert f"{file}: services[2].name: is missing" in done.stderr
 
 
 def test_register_outlives_the_registry(etcd: Etcd) -> None:

@@ -240,11 +240,13 @@ def test_a_channel_and_a_watch_see_the_same(etcd: Etcd, three: list[Server]) -> 
 def test_channels_of_many_threads_share_one_watch(etcd: Etcd, three: list[Server]) -> None:
     records = Records(etcd)
     records.put(three[0])
+    channels: list[evener.grpc.Channel] = []
     answers: list[str] = []
 
     def use() -> None:
-        with evener.grpc.insecure_channel(records.target, discovery=AT_ONCE) as channel:
-            answers.append(pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=20).server)
+        channel = evener.grpc.insecure_channel(records.target, discovery=AT_ONCE)
+        channels.append(channel)
+        answers.append(pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=20).server)
 
     threads = [threading.Thread(target=use) for _ in range(8)]
     for thread in threads:
@@ -252,6 +254,14 @@ def test_channels_of_many_threads_share_one_watch(etcd: Etcd, three: list[Server
     for thread in threads:
         thread.join()
     assert answers == ["s0"] * 8
+    # What is told by a watch: all that there are have begun.
+    records.put(three[1])
+    eventually(lambda: all(len(json.loads(channel.describe())["endpoints"]) == 2 for channel in channels))
+    assert etcd.watch_streams() == 1
+    with evener.watch(f"{records.target}-too", discovery=AT_ONCE):
+        eventually(lambda: etcd.watch_streams() == 2)
+    for channel in channels:
+        channel.close()
 
 
 def test_the_clients_own_place_counts(three: list[Server]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import json
 import threading
@@ -16,6 +17,7 @@ import evener.grpc.aio
 import grpc
 import pytest
 from conftest import Server, eventually
+from evener import _schemes
 
 import demo_pb2 as pb
 import demo_pb2_grpc as pb_grpc
@@ -293,6 +295,27 @@ def test_a_watch_without_a_channel(desk: Desk) -> None:
         assert snapshot is not None and snapshot.endpoints[0].addresses == ("10.0.0.1:80",)
 
 
+@pytest.mark.parametrize("drop_stale", [True, False])
+def test_what_is_too_old_is_dropped_only_if_wished(desk: Desk, drop_stale: bool) -> None:
+    options = evener.Discovery(debounce=0, removal_epoch=0, empty_hold=0, max_stale=0.2, drop_stale=drop_stale)
+    with evener.watch(desk.target, discovery=options) as watch:
+        desk.sink().push(["10.0.0.1:80"])
+        first = watch.wait(timeout=10)
+        assert first is not None and first.state == "known"
+        desk.sink().fail("the switchboard is closed")
+        if not drop_stale:
+            eventually(lambda: watch.status()["age_seconds"] > 1)
+            assert watch.latest() == first and watch.status()["freshness"] == "stale"
+            return
+        gone = watch.wait(timeout=10, after=first.epoch)
+        assert gone is not None and (gone.state, gone.endpoints) == ("unknown", ())
+        assert "the switchboard is closed" in watch.status()["last_error"]
+        desk.sink().push(["10.0.0.2:80"])
+        back = watch.wait(timeout=10, after=gone.epoch)
+        assert back is not None and [each.addresses for each in back.endpoints] == [("10.0.0.2:80",)]
+        assert watch.status()["freshness"] == "fresh"
+
+
 def test_what_cannot_be_registered_is_refused() -> None:
     async def coroutine(target: str) -> list[str]:
         return []
@@ -307,3 +330,83 @@ def test_what_cannot_be_registered_is_refused() -> None:
         evener.register_scheme("users", wrong)
     with pytest.raises(evener.ConfigError):
         evener.grpc.insecure_channel("nobodys:///users")
+
+
+def test_a_scheme_is_known_here_before_a_target_can_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    class Eager:
+        """A double of the engine, in which a target is resolved as soon as the scheme is known."""
+
+        def register_scheme(self, scheme: str) -> None:
+            seen.append(scheme in _schemes._factories)
+
+    monkeypatch.setattr(_schemes.host(), "native", Eager())
+    evener.register_scheme("eager", lambda target, sink: None)
+    monkeypatch.delitem(_schemes._factories, "eager")
+    assert seen == [True]
+
+
+def test_a_refused_scheme_leaves_nothing_behind() -> None:
+    before = dict(_schemes._factories)
+    with pytest.raises(evener.ConfigError):
+        evener.register_scheme("1st", lambda target, sink: None)
+    assert _schemes._factories == before
+
+
+async def _listed(server: str, _: str) -> AsyncIterator[list[str]]:
+    yield [server]
+
+
+class _Bare:
+    """An async iterable that is no generator."""
+
+    def __init__(self, server: str) -> None:
+        self._lists = [[server]]
+
+    def __aiter__(self) -> _Bare:
+        return self
+
+    async def __anext__(self) -> list[str]:
+        if not self._lists:
+            raise StopAsyncIteration
+        return self._lists.pop()
+
+
+@pytest.mark.parametrize("name", ["a function of the target", "a function of both", "a partial", "an iterable"])
+def test_a_function_may_return_its_generator(three: list[Server], name: str) -> None:
+    address = three[0].address
+    factories: dict[str, Any] = {
+        "a function of the target": lambda target: _listed(address, target),
+        "a function of both": lambda target, sink: _listed(address, target),
+        "a partial": functools.partial(_listed, address),
+        "an iterable": lambda target: _Bare(address),
+    }
+    evener.register_scheme("returned", factories[name])
+    with _open(f"returned:///{next(_numbers)}") as channel:
+        assert _who(channel) == "s0"
+
+
+def test_an_error_in_one_event_does_not_lose_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[int] = []
+
+    class Engine:
+        """A double with one batch of two events."""
+
+        batches = [[(0, 0, 0, 0, "", 1), (0, 0, 0, 0, "", 2)], []]
+
+        def drain(self) -> list[tuple[int, int, int, int, str, int]]:
+            return self.batches.pop(0)
+
+    class Host:
+        native = Engine()
+
+        def _handle(self, kind: int, resolver: int, target: str) -> None:
+            seen.append(resolver)
+            if resolver == 1:
+                raise KeyError(target)
+
+    turned: Any = Host()
+    _schemes.Host._turn(turned)
+    assert seen == [1, 2]
+    assert "a resolver could not be" in caplog.text

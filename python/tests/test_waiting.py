@@ -264,3 +264,66 @@ def test_keepalive_that_servers_refuse_is_warned_about(time_ms: int, is_found: b
     caplog.clear()
     evener.grpc.aio.insecure_channel("static:///127.0.0.1:1", options)
     assert ("too_many_pings" in caplog.text) is is_found
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_a_callback_that_raises_harms_no_other_call(
+    silent: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> None:
+        raise error("made for the test")
+
+    with evener.grpc.insecure_channel(f"static:///{silent}") as channel:
+        stub: Any = pb_grpc.DemoStub(channel)
+        first = stub.Unary.future(pb.Request(), timeout=0.05)
+        first.add_done_callback(broken)
+        assert first.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        eventually(lambda: "a callback of a call raised" in caplog.text)
+        assert stub.Unary.future(pb.Request(), timeout=0.05).exception(timeout=10).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class Never:
+    """A call for which there is no endpoint."""
+
+    deadline: float | None = 0.0
+
+    def start(self) -> None:
+        return None
+
+
+def test_a_room_whose_thread_cannot_be_started_starts_it_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    room = _late.Room()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError):
+            room.admit(1, Never())
+    assert room.admit(1, Never()).exception(timeout=10).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_cancelling_a_call_that_starts_at_this_moment_cancels_it() -> None:
+    class Begun:
+        """The call that was started."""
+
+        cancelled = False
+
+        def cancel(self) -> bool:
+            self.cancelled = True
+            return True
+
+    begun = Begun()
+    call = _late.LateCall(None)
+
+    class Crowded(threading.Condition):
+        """A double of the call's lock: whoever leaves it first is followed by the thread that starts calls."""
+
+        def __exit__(self, *reason: Any) -> None:
+            super().__exit__(*reason)
+            call._condition = threading.Condition(threading.RLock())
+            call.bind(begun)
+
+    call._condition = Crowded(threading.RLock())
+    assert call.cancel()
+    assert begun.cancelled

@@ -5,20 +5,32 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 
 from evener._native import Failure, Ticket
 from evener.grpc import _bases, _ended, _late, _states
+from evener.grpc._endpoints import Kind
 from evener.grpc._timeouts import shortest
-from evener.grpc._transport import Kind, Transport
+from evener.grpc._transport import InnerEndpoint, Transport
 
 # A call that its inner channel could not send has not been seen by anyone, so it may go elsewhere, as gRPC does when the picked
-# subchannel has just lost its connection. These are how round_robin and pick_first say that they had no connection.
-_UNSENT = ("connections to all backends failing", "failed to connect to all addresses")
+# subchannel has just lost its connection: so often at most.
 _ELSEWHERE = 3
-_PAUSE_SECONDS = 0.05
+# How often another endpoint is asked for at once when the picked one has just lost its connection, and after how long again:
+# the engine is being told.
+_GLANCES = 8
+_MOMENT_SECONDS = 0.005
+
+
+class Picked(NamedTuple):
+    """Where a call goes."""
+
+    ticket: Ticket
+    endpoint: InnerEndpoint
+    inner: Any
+    """The endpoint's multicallable."""
 
 
 class Owner(Protocol):
@@ -42,34 +54,42 @@ class _Method:
         """The call's own time or the method's, whichever is less. Seconds."""
         return shortest(timeout, self._native.method_config(self._kind.path)[0])
 
-    def pick(self, wait_for_ready: bool | None) -> tuple[Ticket, Any] | Failure | int:
-        """An endpoint's ticket and inner multicallable; or why there is none, or the epoch to wait for."""
-        while True:
+    def patience(self, wait_for_ready: bool | None) -> bool | None:
+        """Whether a call waits while every server fails: as it says itself, or its method."""
+        return self._native.method_config(self._kind.path)[1] if wait_for_ready is None else wait_for_ready
+
+    def pick(self, wait_for_ready: bool | None) -> Picked | Failure | int | None:
+        """Where the call goes; why nowhere; the epoch to wait for; or None, to ask again in a moment."""
+        for _ in range(_GLANCES):
             if self._transport.is_closed:
                 raise ValueError("Cannot invoke RPC on closed channel!")
             started = self._native.start_call(self._kind.path, wait_for_ready)
             if type(started) is not Ticket:
                 return started
             endpoint = self._transport.endpoint(started.endpoint)
-            if endpoint is not None:
-                return started, endpoint.multicallable(self, self._kind)
-            # Disconnected between the pick and here: a newer table is out already.
+            if endpoint is not None and endpoint.is_ready():
+                return Picked(started, endpoint, endpoint.multicallable(self, self._kind))
+            # Lost or let go, which the engine has not heard or published yet.
             started.finish(_states.CANCELLED_NUMBER, True)
+        return None
 
-    def wait(self, deadline: float | None, wait_for_ready: bool | None) -> tuple[Ticket, Any]:
+    def wait(self, deadline: float | None, wait_for_ready: bool | None) -> Picked:
         """Blocks until there is an endpoint; raises what the call ends with if there will be none."""
         picked = self.pick(wait_for_ready)
-        while isinstance(picked, int):
+        while picked is None or isinstance(picked, int):
             remaining = None if deadline is None else deadline - time.monotonic()
             if remaining is not None and remaining <= 0:
                 raise _ended.deadline_exceeded()
-            self._native.wait(picked, remaining)
+            if picked is None:
+                time.sleep(_MOMENT_SECONDS if remaining is None else min(remaining, _MOMENT_SECONDS))
+            else:
+                self._native.wait(picked, remaining)
             picked = self._pick_again(wait_for_ready)
         if isinstance(picked, Failure):
             raise _failed(picked)
         return picked
 
-    def _pick_again(self, wait_for_ready: bool | None) -> tuple[Ticket, Any] | Failure | int:
+    def _pick_again(self, wait_for_ready: bool | None) -> Picked | Failure | int | None:
         """Picks for a call that has waited: a channel that was closed meanwhile ends it like any other of its calls."""
         try:
             return self.pick(wait_for_ready)
@@ -82,8 +102,9 @@ class _Method:
         picked = self.pick(wait_for_ready)
         if isinstance(picked, Failure):
             return _failed(picked)
-        arguments["wait_for_ready"] = wait_for_ready
-        if not isinstance(picked, int):
+        # A future or stream stays where it is put. Should the connection be lost at this very moment, one that is to wait waits there.
+        arguments["wait_for_ready"] = self.patience(wait_for_ready)
+        if isinstance(picked, Picked):
             return _launch(picked, invoke, request, timeout, arguments)
         deadline = None if timeout is None else time.monotonic() + timeout
         attempt = _Attempt(*self._prepared(request), invoke, deadline, wait_for_ready, arguments)
@@ -123,6 +144,8 @@ class _Attempt:
 
     def start(self) -> Any | None:
         picked = self._method._pick_again(self._wait_for_ready)
+        if picked is None:
+            return _late.SOON
         if isinstance(picked, int):
             return None
         if isinstance(picked, Failure):
@@ -131,8 +154,8 @@ class _Attempt:
         return _launch(picked, self._invoke, self._request, remaining, self._arguments)
 
 
-def _launch(picked: tuple[Ticket, Any], invoke: str, request: Any, timeout: float | None, arguments: dict[str, Any]) -> Any:
-    ticket, inner = picked
+def _launch(picked: Picked, invoke: str, request: Any, timeout: float | None, arguments: dict[str, Any]) -> Any:
+    ticket, _, inner = picked
     try:
         call = getattr(inner, invoke)(request, timeout=timeout, **arguments)
     except grpc.RpcError as error:
@@ -169,10 +192,6 @@ def _code_of(error: grpc.RpcError) -> int:
     return _states.UNKNOWN_NUMBER if code is None else _states.code_number(code())
 
 
-def _was_sent(error: Any) -> bool:
-    return error.code() is not grpc.StatusCode.UNAVAILABLE or not (error.details() or "").startswith(_UNSENT)
-
-
 class _UnaryResponse(_Method):
     """Calls with one response: blocking, with their call, or as a future."""
 
@@ -202,15 +221,21 @@ class _UnaryResponse(_Method):
         timeout = self.timeout(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         arguments = {"metadata": metadata, "credentials": credentials, "compression": compression}
-        elsewhere = 0
+        if self._repeatable and metadata is not None:
+            # An iterator would be used up by the first attempt.
+            arguments["metadata"] = tuple(metadata)
+        attempts = _ELSEWHERE if self._repeatable else 0
         while True:
-            ticket, inner = self.wait(deadline, wait_for_ready)
+            ticket, endpoint, inner = self.wait(deadline, wait_for_ready)
             remaining = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            if not attempts:
+                # It stays there, and waits there if it is to wait.
+                arguments["wait_for_ready"] = self.patience(wait_for_ready)
             try:
                 answer: tuple[Any, Any] = inner.with_call(request, timeout=remaining, **arguments)
             except grpc.RpcError as error:
                 ticket.finish(_code_of(error))
-                if not self._may_go_elsewhere(error, elsewhere, wait_for_ready):
+                if not (attempts and endpoint.has_never_sent(error)):
                     raise
             except BaseException:
                 ticket.finish(_states.CANCELLED_NUMBER, True)
@@ -218,7 +243,7 @@ class _UnaryResponse(_Method):
             else:
                 ticket.finish(0)
                 return answer
-            elsewhere += 1
+            attempts -= 1
 
     def future(
         self,
@@ -231,16 +256,6 @@ class _UnaryResponse(_Method):
     ) -> Any:
         arguments = {"metadata": metadata, "credentials": credentials, "compression": compression}
         return self.begin("future", request, timeout, wait_for_ready, arguments)
-
-    def _may_go_elsewhere(self, error: Any, times: int, wait_for_ready: bool | None) -> bool:
-        if not self._repeatable or _was_sent(error):
-            return False
-        if times < _ELSEWHERE:
-            return True
-        patient = self._native.method_config(self._kind.path)[1] if wait_for_ready is None else wait_for_ready
-        if patient:
-            time.sleep(_PAUSE_SECONDS)
-        return bool(patient)
 
 
 class _StreamResponse(_Method):

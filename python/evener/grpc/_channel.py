@@ -13,9 +13,10 @@ from evener import _native, _schemes
 from evener._discovery import Discovery
 from evener._endpoint import EndpointLike
 from evener.grpc import _calls, _driver, _states
+from evener.grpc._endpoints import Kind
 from evener.grpc._not_ready import NotReady
 from evener.grpc._options import ChannelSettings, Option
-from evener.grpc._transport import ChannelFactory, Kind, Transport
+from evener.grpc._transport import ChannelFactory, Transport
 from evener.grpc._watchers import StateCallback, Watchers
 
 
@@ -101,13 +102,16 @@ class Channel(grpc.Channel):
         ...     states.get(timeout=5)
         <ChannelConnectivity.IDLE: (0, 'idle')>
         """
-        state = self._transport.native.state(bool(try_to_connect))
+        native = self._transport.native
+        native.state(bool(try_to_connect))
         if not self._transport.is_closed:
-            self._watchers.add(callback, _states.connectivity(state))
+            self._watchers.add(callback, lambda: _states.connectivity(native.state()))
 
     def unsubscribe(self, callback: StateCallback) -> None:
         """Ends one `subscribe` of this callback. See `grpc.Channel.unsubscribe`."""
-        self._watchers.remove(callback)
+        # The lock of an inherited one may be held by a thread that this process does not have.
+        if not self._transport.native.inherited:
+            self._watchers.remove(callback)
 
     def wait_until_ready(self, timeout: float | None = 5.0) -> None:
         """Connects, and returns when calls can be made; raises `NotReady` with the reason if that takes longer than so many seconds (None: as
@@ -126,8 +130,9 @@ class Channel(grpc.Channel):
 
         A second time does nothing.
         """
-        self._watchers.clear()
-        self._transport.close()
+        if not self._transport.native.inherited:
+            self._watchers.clear()
+            self._transport.close()
 
     def update_endpoints(self, endpoints: Iterable[EndpointLike]) -> None:
         """Replaces the servers by these: the target is not asked any more. Calls go on meanwhile; the new list counts within

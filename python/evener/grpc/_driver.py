@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import threading
+import traceback
 import weakref
 from typing import Protocol
 
@@ -47,17 +48,32 @@ class Registry:
 
     def dispatch(self, events: list[Event]) -> None:
         """Has each event's channel act; an error in one is logged and does not stop the others."""
-        for token, kind, endpoint, state, text, _ in events:
-            if kind == _native.LOG:
-                _LOG.log(_LEVELS.get(state, logging.INFO), "%s", text)
-                continue
-            actor = self._actors.get(token)
-            if actor is None:
-                continue
+        interrupted: BaseException | None = None
+        for event in events:
             try:
-                actor.act(kind, endpoint, state, text)
+                self._obey(event)
             except Exception:
-                _LOG.exception("an action of the channel could not be carried out")
+                complain("an action of the channel could not be carried out")
+            except BaseException as error:  # Ctrl-C on an event loop; what is left of the batch would be lost
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
+
+    def _obey(self, event: Event) -> None:
+        token, kind, endpoint, state, text, _ = event
+        if kind == _native.LOG:
+            _LOG.log(_LEVELS.get(state, logging.INFO), "%s", text)
+        elif (actor := self._actors.get(token)) is not None:
+            actor.act(kind, endpoint, state, text)
+
+
+def complain(text: str) -> None:
+    """Logs the exception that is being handled. A filter or handler of the application's may be what raised it, and raise again."""
+    try:
+        _LOG.exception(text)
+    except BaseException:
+        if logging.raiseExceptions:
+            traceback.print_exc()
 
 
 class Process:
@@ -73,15 +89,25 @@ class Process:
         """Ends waiting calls and the thread: a thread must not come back from the engine into an interpreter that is gone."""
         try:
             for actor in self.registry.actors():
-                actor.close()
+                _close(actor)
         finally:
             self.native.shutdown()
             self._thread.join(_JOIN_SECONDS)
 
 
+def _close(actor: Actor) -> None:
+    try:
+        actor.close()
+    except Exception:
+        complain("a channel could not be closed")
+
+
 def _drive(native: _native.Driver, registry: Registry) -> None:
     while (events := native.next()) is not None:
-        registry.dispatch(events)
+        try:
+            registry.dispatch(events)
+        except BaseException:  # SystemExit, too: this thread serves all channels
+            complain("an action of the channel could not be carried out")
 
 
 tokens = itertools.count(1)

@@ -112,7 +112,7 @@ def locally_cancelled() -> EndedCall:
     return EndedCall(grpc.StatusCode.CANCELLED, "Locally cancelled by application!", cancelled=True)
 
 
-def of(error: Exception) -> Any:
+def of(error: BaseException) -> Any:
     """The end of a call that could not be started because of `error`: grpcio's own error, or INTERNAL."""
     if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
         return error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 import os
 import threading
 import time
@@ -20,8 +19,13 @@ from typing import Any, Protocol
 import grpc
 
 from evener.grpc import _bases, _ended
+from evener.grpc._driver import complain
 
-_LOG = logging.getLogger("evener")
+# `Attempt.start`: there is no endpoint, and nobody will say when to look again.
+SOON = object()
+_SOON_SECONDS = 0.005
+# In the place of a call's number: the channel's calls are to be looked at again.
+_LOOK_AGAIN = -1
 
 
 class Attempt(Protocol):
@@ -30,7 +34,7 @@ class Attempt(Protocol):
     deadline: float | None
 
     def start(self) -> Any | None:
-        """The call, running or already ended; None while there is no endpoint for it."""
+        """The call, running or already ended; None while there is no endpoint for it, until the engine says so; or `SOON`."""
 
 
 class LateCall(grpc.RpcError, grpc.Call, _bases.Future):
@@ -47,8 +51,8 @@ class LateCall(grpc.RpcError, grpc.Call, _bases.Future):
         self._when_bound: list[Callable[[Any], None]] = []
         self._keep: _Waiting | None = None
 
-    def bind(self, call: Any) -> None:
-        """Becomes `call`; one that comes after the end (cancelled meanwhile) is cancelled."""
+    def bind(self, call: Any) -> bool:
+        """Becomes `call`, and says whether it has; one that comes after the end (cancelled meanwhile) is cancelled."""
         with self._condition:
             late = self._call is not None
             if not late:
@@ -59,6 +63,7 @@ class LateCall(grpc.RpcError, grpc.Call, _bases.Future):
             call.cancel()
         for callback in callbacks:
             callback(call)
+        return not late
 
     def _bound(self, timeout: float | None = None) -> Any:
         with self._condition:
@@ -85,11 +90,8 @@ class LateCall(grpc.RpcError, grpc.Call, _bases.Future):
         return max(self._deadline - time.monotonic(), 0.0)
 
     def cancel(self) -> bool:
-        with self._condition:
-            call = self._call
-        if call is not None:
-            return bool(call.cancel())
-        self.bind(_ended.locally_cancelled())
+        if not self.bind(_ended.locally_cancelled()):
+            return bool(self._call.cancel())
         if self._keep is not None:
             room().drop(self._keep.token, self._keep.number)
         return True
@@ -165,8 +167,8 @@ def _left(timeout: float | None, started: float) -> float | None:
 def _guarded(callback: Callable[..., None], *arguments: Any) -> None:
     try:
         callback(*arguments)
-    except Exception:
-        _LOG.exception("a callback of a call raised")
+    except BaseException:  # SystemExit, too: the thread serves the calls of all channels
+        complain("a callback of a call raised")
 
 
 class _Waiting:
@@ -189,6 +191,8 @@ class Room:
         self._condition = threading.Condition(threading.RLock())
         self._waiting: dict[int, dict[int, _Waiting]] = {}
         self._deadlines: list[tuple[float, int, int]] = []
+        # Channels that `_deadlines` has a `_LOOK_AGAIN` of.
+        self._again: set[int] = set()
         self._kicked: set[int] = set()
         self._dropped: list[tuple[int, int]] = []
         self._numbers = itertools.count()
@@ -224,8 +228,9 @@ class Room:
     def _kick(self, token: int) -> None:
         self._kicked.add(token)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="evener-waiting", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="evener-waiting", daemon=True)
+            thread.start()
+            self._thread = thread
         self._condition.notify()
 
     def drop(self, token: int, number: int) -> None:
@@ -238,12 +243,29 @@ class Room:
         while True:
             ready, overdue = self._next()
             for waiting in overdue:
-                _bind(waiting, _ended.deadline_exceeded())
+                _guarded(_bind, waiting, _ended.deadline_exceeded())
             for waiting in ready:
-                if _start(waiting):
-                    self._take(waiting.token, waiting.number)
+                _guarded(self._try, waiting)
             # Kept until the next turn they would keep their channels.
             waiting = ready = overdue = None  # type: ignore[assignment]
+
+    def _try(self, waiting: _Waiting) -> None:
+        """Starts a waiting call if it can be."""
+        call = waiting.call()
+        if call is not None and call._call is None:
+            started = _started(waiting.attempt)
+            if started is None:
+                return
+            if started is SOON:
+                return self._look_again(waiting.token)
+            _bind(waiting, started)
+        self._take(waiting.token, waiting.number)
+
+    def _look_again(self, token: int) -> None:
+        with self._condition:
+            if token not in self._again:
+                self._again.add(token)
+                heapq.heappush(self._deadlines, (time.monotonic() + _SOON_SECONDS, token, _LOOK_AGAIN))
 
     def _next(self) -> tuple[list[_Waiting], list[_Waiting]]:
         """Waits for a kick or a deadline; what to try again, oldest first, and what is over."""
@@ -266,7 +288,11 @@ class Room:
         overdue = []
         while self._is_due():
             _, token, number = heapq.heappop(self._deadlines)
-            overdue.append((token, number))
+            if number == _LOOK_AGAIN:
+                self._again.discard(token)
+                self._kicked.add(token)
+            else:
+                overdue.append((token, number))
         return self._take_all(overdue)
 
     def _take_all(self, numbers: list[tuple[int, int]]) -> list[_Waiting]:
@@ -282,19 +308,12 @@ class Room:
             return waiting
 
 
-def _start(waiting: _Waiting) -> bool:
-    """Starts a waiting call if it can be; whether it is done with waiting."""
-    call = waiting.call()
-    if call is None or call._call is not None:
-        return True
+def _started(attempt: Attempt) -> Any | None:
+    """What `attempt` answers; one that raises has ended."""
     try:
-        started = waiting.attempt.start()
-    except Exception as error:
-        started = _ended.of(error)
-    if started is None:
-        return False
-    _bind(waiting, started)
-    return True
+        return attempt.start()
+    except BaseException as error:
+        return _ended.of(error)
 
 
 def _bind(waiting: _Waiting, started: Any) -> None:

@@ -23,17 +23,16 @@ _OWN = {
     "grpc.service_config_disable_resolution": 1,
     "grpc.client_idle_timeout_ms": 2**31 - 1,
 }
-# These speak of name resolution or of balancing between endpoints, which inner channels do not do.
-_UNREACHABLE = frozenset(
+# A server given by a host name is looked up by gRPC, in its inner channel; the target's own name never is.
+_NAMES = frozenset(
     {
         "grpc.dns_ares_query_timeout",
         "grpc.dns_enable_srv_queries",
         "grpc.dns_min_time_between_resolutions_ms",
-        "grpc.grpclb_call_timeout_ms",
-        "grpc.grpclb_fallback_timeout_ms",
-        "grpc.max_channel_trace_event_memory_per_node",
     }
 )
+# These speak of balancing between servers, which inner channels do not do.
+_UNREACHABLE = frozenset({"grpc.grpclb_call_timeout_ms", "grpc.grpclb_fallback_timeout_ms"})
 
 
 class ChannelSettings:
@@ -53,23 +52,35 @@ class ChannelSettings:
         for finding in _keepalive_findings(given):
             _LOG.warning("channel option %s: %s %s", finding.place, finding.message, finding.advice)
 
-    def inner_options(self, authority: str, config: str) -> list[Option]:
-        """All options of an inner channel of a channel called `authority`."""
-        return [*self.options, (_AUTHORITY, self.authority or authority), (_SERVICE_CONFIG, config)]
+    def inner_options(self, authority: str, target: str, service_config: str | None) -> list[Option]:
+        """All options of the inner channel to `target` of a channel called `authority` that has this service config."""
+        options = [each for each in self.options if _is_name(target) or each[0] not in _NAMES]
+        config = inner_config(service_config, target)
+        return [*options, (_AUTHORITY, self.authority or authority), (_SERVICE_CONFIG, config)]
 
 
-def inner_config(service_config: str | None, addresses: int) -> str:
-    """The service config of an inner channel of so many addresses: message limits, and who keeps it connected.
+def inner_config(service_config: str | None, target: str) -> str:
+    """The service config of the inner channel to `target`: message limits, and who keeps it connected.
 
-    With one address round_robin is chosen because it reconnects by itself; several addresses of one server are tried in turn.
     Timeouts, waiting and retries are not repeated: they are obeyed outside, once.
     """
-    policy = "round_robin" if addresses == 1 else "pick_first"
-    limits = _limits(service_config)
+    policy = "round_robin" if reconnects(target) else "pick_first"
+    limits = message_limits(service_config)
     return json.dumps({"loadBalancingConfig": [{policy: {}}], **({"methodConfig": limits} if limits else {})})
 
 
-def _limits(service_config: str | None) -> list[dict[str, Any]]:
+def reconnects(target: str) -> bool:
+    """Whether the inner channel to `target` leaves IDLE by itself: round_robin does, which is for a single address. Several
+    addresses of one server, or those behind its name, are tried in turn: gRPC is not to spread calls behind evener's back."""
+    return not _is_name(target) and "," not in target
+
+
+def _is_name(target: str) -> bool:
+    return target.startswith("dns:")
+
+
+def message_limits(service_config: str | None) -> list[dict[str, Any]]:
+    """What of a service config's methods goes to inner channels."""
     keys = ("name", "maxRequestMessageBytes", "maxResponseMessageBytes")
     methods = json.loads(service_config).get("methodConfig") or [] if service_config else []
     # An entry without limits stays: it may be the more specific one that lifts another's limit.
@@ -86,7 +97,9 @@ def _inner_options(given: Mapping[str, Any]) -> list[Option]:
         if key in _OWN:
             _LOG.warning("channel option %s is evener's own and is not changed", key)
         elif key in _UNREACHABLE:
-            _LOG.warning("channel option %s has no effect: names are not resolved by gRPC here", key)
+            _LOG.warning("channel option %s has no effect: gRPC does not balance here", key)
+        elif key in _NAMES:
+            _LOG.warning("channel option %s counts for servers given by a host name, not for the target's own name", key)
     inner = {"grpc.enable_retries": 0, **given, **_OWN}
     return [(key, value) for key, value in inner.items() if key not in _UNREACHABLE]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
 import grpc
 
-_LOG = logging.getLogger("evener")
+from evener.grpc._driver import complain
 
 StateCallback = Callable[[grpc.ChannelConnectivity], None]
 
@@ -30,10 +29,11 @@ class Watchers:
         self._state = grpc.ChannelConnectivity.IDLE
         self._delivering = False
 
-    def add(self, callback: StateCallback, current: grpc.ChannelConnectivity) -> None:
+    def add(self, callback: StateCallback, current: Callable[[], grpc.ChannelConnectivity]) -> None:
         """From now on `callback` is told: the current state first, then each change (states in between may be skipped)."""
         with self._lock:
-            self._state = current
+            # Read in here: a change that was told meanwhile would be overwritten by what was before it.
+            self._state = current()
             self._watchers.append(_Watcher(callback))
             self._deliver()
 
@@ -59,8 +59,9 @@ class Watchers:
     def _deliver(self) -> None:
         if self._delivering or not self._watchers:
             return
-        self._delivering = True
         threading.Thread(target=self._run, name="evener-states", daemon=True).start()
+        # It waits for the lock, held here. Where it could not be started, the next change tries again.
+        self._delivering = True
 
     def _run(self) -> None:
         while (news := self._next()) is not None:
@@ -68,7 +69,7 @@ class Watchers:
             try:
                 callback(state)
             except BaseException:  # SystemExit, too: this thread serves the other callbacks
-                _LOG.exception("a connectivity callback raised")
+                complain("a connectivity callback raised")
 
     def _next(self) -> tuple[StateCallback, grpc.ChannelConnectivity] | None:
         with self._lock:

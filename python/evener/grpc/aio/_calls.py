@@ -14,13 +14,15 @@ import grpc.aio
 
 from evener._native import Failure, Ticket
 from evener.grpc import _bases, _states
+from evener.grpc._endpoints import Kind
 from evener.grpc._timeouts import shortest
-from evener.grpc._transport import Kind
 from evener.grpc.aio import _deferred
 from evener.grpc.aio._deferred import EndedCall
 from evener.grpc.aio._transport import Transport
 
 _numbers = itertools.count()
+# How often another endpoint is asked for at once when the picked one has just lost its connection.
+_GLANCES = 8
 
 
 class Owner(Protocol):
@@ -45,24 +47,26 @@ class _Method:
         transport = self._channel._attached()
         timeout = shortest(timeout, transport.native.method_config(self._kind.path)[0])
         picked = self.pick(transport, wait_for_ready)
-        if isinstance(picked, int):
+        if picked is None or isinstance(picked, int):
             return self._defer(transport, request, timeout, wait_for_ready, arguments)
-        call = self._launch(picked, request, timeout, wait_for_ready, arguments)
+        call = self._launch(transport, picked, request, timeout, wait_for_ready, arguments)
         if self._is_stream or isinstance(call, EndedCall):
             return self._wrapped(transport, call)
         return call
 
-    def pick(self, transport: Transport, wait_for_ready: bool | None) -> tuple[Ticket, Any] | Failure | int:
-        """An endpoint's ticket and inner multicallable; or why there is none, or the epoch to wait for."""
-        while True:
+    def pick(self, transport: Transport, wait_for_ready: bool | None) -> tuple[Ticket, Any] | Failure | int | None:
+        """An endpoint's ticket and inner multicallable; why there is none; the epoch to wait for; or None, to ask again in a
+        moment."""
+        for _ in range(_GLANCES):
             started = transport.native.start_call(self._kind.path, wait_for_ready)
             if type(started) is not Ticket:
                 return started
             endpoint = transport.endpoint(started.endpoint)
-            if endpoint is not None:
+            if endpoint is not None and endpoint.is_ready():
                 return started, endpoint.multicallable(self, self._kind)
-            # Disconnected between the pick and here: a newer table is out already.
+            # Lost or let go, which the engine has not heard or published yet.
             started.finish(_states.CANCELLED_NUMBER, True)
+        return None
 
     def _wrapped(self, transport: Transport, call: Any) -> Any:
         wrapped = self._deferred(transport.loop)
@@ -71,6 +75,7 @@ class _Method:
 
     def _launch(
         self,
+        transport: Transport,
         picked: tuple[Ticket, Any] | Failure,
         request: Any,
         timeout: float | None,
@@ -80,6 +85,8 @@ class _Method:
         if isinstance(picked, Failure):
             return EndedCall(_states.status(picked.code), picked.message)
         ticket, inner = picked
+        # It stays where it is put. Should the connection be lost at this very moment, one that is to wait waits there.
+        wait_for_ready = transport.native.method_config(self._kind.path)[1] if wait_for_ready is None else wait_for_ready
         try:
             call = inner(request, timeout=timeout, wait_for_ready=wait_for_ready, **arguments)
         except BaseException:
@@ -124,10 +131,13 @@ class _Method:
     def _start(self, transport: Transport, call: Any, request: Any, wait_for_ready: bool | None, arguments: dict[str, Any]) -> bool:
         """Starts a waiting call if there is an endpoint for it; whether it is done with waiting."""
         picked = self.pick(transport, wait_for_ready)
+        if picked is None:
+            transport.look_again_soon()
+            return False
         if isinstance(picked, int):
             return False
         try:
-            started = self._launch(picked, request, call.time_remaining(), wait_for_ready, arguments)
+            started = self._launch(transport, picked, request, call.time_remaining(), wait_for_ready, arguments)
         except Exception as error:
             started = EndedCall(grpc.StatusCode.INTERNAL, f"the call could not be started: {error}")
         call.bind(started)

@@ -16,9 +16,9 @@ from evener._endpoint import EndpointLike
 from evener.grpc import _states
 from evener.grpc._channel import _engine_options
 from evener.grpc._driver import tokens
+from evener.grpc._endpoints import Kind
 from evener.grpc._not_ready import NotReady
 from evener.grpc._options import ChannelSettings, Option
-from evener.grpc._transport import Kind
 from evener.grpc.aio import _calls
 from evener.grpc.aio._driver import driver_of
 from evener.grpc.aio._health import not_for_ours
@@ -139,12 +139,19 @@ class Channel(grpc.aio.Channel):
                 raise NotReady(missing) from None
 
     async def close(self, grace: float | None = None) -> None:
-        """No new calls from now on (`grpc.aio.UsageError`); running ones have `grace` seconds, then they are cancelled."""
+        """No new calls from now on (`grpc.aio.UsageError`); running ones have `grace` seconds, then they are cancelled.
+
+        RuntimeError on another event loop than the channel's, unless that is closed.
+        """
         if self._closed:
             return
+        transport = self._transport
+        if transport is not None and not transport.loop.is_closed() and not transport.native.inherited:
+            # Its inner channels cannot be waited for elsewhere.
+            self._attached()
         self._closed = True
-        if self._transport is not None:
-            await self._transport.close_all(grace)
+        if transport is not None:
+            await transport.close_all(grace)
 
     async def __aenter__(self) -> Channel:
         return self

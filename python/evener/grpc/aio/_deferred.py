@@ -92,6 +92,10 @@ class EndedCall:
 class _Deferred:
     """What all four have in common. Belongs to one event loop."""
 
+    # Where any channel is closed, older versions of grpcio look at all tasks that are in a method of a call, for the call's channel:
+    # calls of others are passed over, and one that has none at all would stop the closing with an error.
+    _channel: Any = None
+
     def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float | None = None) -> None:
         self._deadline = deadline
         self._call: Any = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -14,64 +14,45 @@ import grpc.aio
 from evener import _native
 from evener._endpoint import EndpointLike
 from evener.grpc import _states
-from evener.grpc._health import Health, Verdict
-from evener.grpc._options import ChannelSettings, inner_config
-from evener.grpc._transport import Kind, last_error
+from evener.grpc._endpoints import EXPLAIN, EXPLAIN_SECONDS, Endpoint, Endpoints, last_error
+from evener.grpc._health import Health
+from evener.grpc._options import ChannelSettings
 from evener.grpc.aio._driver import LoopDriver
 from evener.grpc.aio._health import HealthWatch
 
-_EXPLAIN = "/evener/Explain"
-_EXPLAIN_SECONDS = 1.0
+_LOG = logging.getLogger("evener")
+
+_SOON_SECONDS = 0.005
 
 ChannelFactory = Callable[[str, list[tuple[str, Any]]], grpc.aio.Channel]
 """Makes an inner channel from a target and options; it knows credentials, compression and interceptors."""
 
 
-class InnerEndpoint:
+class InnerEndpoint(Endpoint):
     """A grpc.aio channel to one endpoint, whose connectivity, and its server's health, go to the engine."""
 
     def __init__(
         self, native: _native.Channel, index: int, channel: grpc.aio.Channel, loop: asyncio.AbstractEventLoop, explain: bool
     ) -> None:
-        self.channel = channel
-        self._native = native
-        self._index = index
+        super().__init__(native, index, channel)
         self._loop = loop
         self._explain = explain
-        self._connected = False
-        # What the engine was told last.
-        self._reported: grpc.ChannelConnectivity | None = None
-        # Of the connected server; None where it is not asked for.
-        self._health: HealthWatch | None = None
-        self._multicallables: weakref.WeakKeyDictionary[object, Any] = weakref.WeakKeyDictionary()
-        self._watch = loop.create_task(self._follow())
+        self._watch: asyncio.Task[None] | None = None
+
+    def watch(self) -> None:
+        self._watch = self._loop.create_task(self._follow())
 
     def connect(self) -> None:
-        """Leaves IDLE."""
         self.channel.get_state(try_to_connect=True)
 
-    def multicallable(self, method: object, kind: Kind) -> Any:
-        """The inner multicallable of `method`, made at its first call."""
-        found = self._multicallables.get(method)
-        if found is None:
-            make: Any = getattr(self.channel, kind.name)
-            found = make(kind.path, kind.serializer, kind.deserializer, kind.registered)
-            self._multicallables[method] = found
-        return found
-
-    def observe_health(self) -> None:
-        """Tells what a connected server's health is, if the service config wants to know; otherwise that it is connected."""
-        if not self._connected:
-            return
-        self._watch_health()
-        health, reason = Verdict(Health.SERVING) if self._health is None else self._health.verdict
-        self._tell(health.value, reason)
+    def is_ready(self) -> bool:
+        return self.channel.get_state() is _states.READY
 
     def release(self) -> None:
-        """Stops watching; the connection goes with the last call that runs on it."""
         self._connected = False
         self._end_health()
-        self._watch.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
 
     async def _follow(self) -> None:
         """Tells the engine of every state. Asking with `try_to_connect` also has pick_first leave IDLE."""
@@ -94,39 +75,22 @@ class InnerEndpoint:
             self._end_health()
             self._tell(state, error)
 
-    def _watch_health(self) -> None:
-        """Begins or ends the watch, as the service config wants it now. A server that has been taking calls takes them until the
-        first answer."""
-        service = self._native.health_service()
-        if self._health is not None and self._health.service != service:
-            self._end_health()
-        if service is not None and self._health is None:
-            initial = Health.SERVING if self._reported is _states.READY else Health.UNKNOWN
-            self._health = HealthWatch(self.channel, service, initial, self.observe_health, self._loop)
-
-    def _end_health(self) -> None:
-        if self._health is not None:
-            self._health.end()
-            self._health = None
-
-    def _tell(self, state: grpc.ChannelConnectivity, error: str) -> None:
-        if state is not self._reported or state is _states.TRANSIENT_FAILURE:
-            self._reported = state
-            self._native.set_state(self._index, _states.number_of(state), error)
+    def _new_health(self, service: str, initial: Health) -> HealthWatch:
+        return HealthWatch(self.channel, service, initial, self.observe_health, self._loop)
 
 
 async def _explain(channel: grpc.aio.Channel) -> str:
-    """Why the channel is in TRANSIENT_FAILURE. grpcio tells only calls, so one is made: in this state it fails at once, and
-    never leaves the process."""
-    make: Any = channel.unary_unary(_EXPLAIN)
+    """Why the channel is in TRANSIENT_FAILURE. grpcio tells only calls, so one is made: in this state it fails at once. Where the
+    connection is back already it goes to the server, which does not know the method; another state is seen then."""
+    make: Any = channel.unary_unary(EXPLAIN)
     try:
-        await make(b"", timeout=_EXPLAIN_SECONDS, wait_for_ready=False)
+        await make(b"", timeout=EXPLAIN_SECONDS, wait_for_ready=False)
     except grpc.RpcError as error:
         return last_error(str(getattr(error, "details", lambda: "")() or ""))
     return ""
 
 
-class Transport:
+class Transport(Endpoints[InnerEndpoint]):
     """The endpoints of one channel on one loop."""
 
     def __init__(
@@ -139,38 +103,18 @@ class Transport:
         loop: asyncio.AbstractEventLoop,
         explain: bool,
     ) -> None:
-        self.native = native
-        self.token = token
+        super().__init__(native, token, settings, make)
         self.loop = loop
-        self.is_closed = False
         self._waiting: dict[int, tuple[Callable[[], bool], asyncio.TimerHandle | None]] = {}
         self._driver = driver
-        self._settings = settings
-        self._make = make
         # Whether failures may be explained: not where the application's interceptors would see the question.
         self._explain = explain
-        self._config = settings.service_config
-        self._endpoints: dict[int, InnerEndpoint] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._state_waiters: list[asyncio.Future[None]] = []
+        self._state_waiters: set[asyncio.Future[None]] = set()
+        # Until waiting calls are looked at again though the engine has not said so.
+        self._soon: asyncio.TimerHandle | None = None
         driver.registry.add(token, self)
         driver.attach()
-
-    def endpoint(self, index: int) -> InnerEndpoint | None:
-        """The endpoint numbered `index`, if it is connected or connecting."""
-        return self._endpoints.get(index)
-
-    def act(self, kind: int, endpoint: int, state: int, text: str) -> None:
-        """Carries out one action of the engine."""
-        action = _ACTIONS.get(kind)
-        if action is not None:
-            action(self, endpoint)
-        elif kind == _native.STATE_CHANGED:
-            self._wake_state_waiters()
-        elif kind == _native.PICK_AGAIN:
-            self._pick_again()
-        elif kind == _native.SERVICE_CONFIG:
-            self._adopt(text)
 
     def wait(self, number: int, start: Callable[[], bool], timeout: float | None, expire: Callable[[], None]) -> None:
         """Puts a call among those that wait: `start` says whether it is done with waiting, `expire` ends it."""
@@ -186,11 +130,19 @@ class Transport:
         if entry is not None and entry[1] is not None:
             entry[1].cancel()
 
+    def look_again_soon(self) -> None:
+        """Has the waiting calls start in a moment, if they can: the engine has yet to hear of a lost connection."""
+        if self._soon is None:
+            self._soon = self.loop.call_later(_SOON_SECONDS, self._look_again)
+
     async def state_changed(self) -> None:
         """Returns at the next change of the channel's state."""
         waiter: asyncio.Future[None] = self.loop.create_future()
-        self._state_waiters.append(waiter)
-        await waiter
+        self._state_waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._state_waiters.discard(waiter)
 
     def update_endpoints(self, endpoints: list[EndpointLike]) -> None:
         """Hands a list to the engine, and has it obeyed before the next call."""
@@ -204,7 +156,10 @@ class Transport:
         return warnings
 
     async def close_all(self, grace: float | None) -> None:
-        """Ends everything and waits for the inner channels to be closed; calls that still run after `grace` are cancelled."""
+        """Ends everything and waits for the inner channels to be closed; calls that still run after `grace` are cancelled.
+        An inherited one stays as it is."""
+        if self.native.inherited:
+            return
         if self.loop.is_closed():
             # Its calls ended with it, and nothing of it can be waited for.
             self.close()
@@ -231,9 +186,7 @@ class Transport:
     def _empty(self) -> list[InnerEndpoint]:
         if self.is_closed or self.native.inherited:
             return []
-        self.is_closed = True
-        endpoints = list(self._endpoints.values())
-        self._endpoints.clear()
+        endpoints = self._emptied()
         self._driver.registry.remove(self.token)
         self.native.close()
         self._driver.detach()
@@ -242,9 +195,11 @@ class Transport:
             self._pick_again()
         return endpoints
 
+    def _state_changed(self, state: grpc.ChannelConnectivity) -> None:
+        self._wake_state_waiters()
+
     def _wake_state_waiters(self) -> None:
-        waiters, self._state_waiters = self._state_waiters, []
-        for waiter in waiters:
+        for waiter in self._state_waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -252,66 +207,26 @@ class Transport:
         for number in list(self._waiting):
             self._look(number)
 
+    def _look_again(self) -> None:
+        self._soon = None
+        self._pick_again()
+
     def _look(self, number: int) -> None:
         entry = self._waiting.get(number)
         if entry is not None and entry[0]():
             self.forget(number)
 
-    def _adopt(self, config: str) -> None:
-        """Another config is in force: its message limits take new inner channels, its health check concerns those that stay."""
-        same = inner_config(self._config, 1) == inner_config(config, 1)
-        self._config = config
-        for index, endpoint in list(self._endpoints.items()):
-            if same:
-                endpoint.observe_health()
-            else:
-                self._disconnect(index)
-                self._add(index)
-
-    def _connect(self, index: int) -> None:
-        endpoint = self._endpoints.get(index)
-        if endpoint is None:
-            self._add(index)
-        else:
-            endpoint.connect()
-
-    def _add(self, index: int) -> None:
-        target = self.native.endpoint_target(index)
-        if target is None:
-            return
-        config = inner_config(self._config, target.count(",") + 1)
-        options = self._settings.inner_options(self.native.authority(), config)
-        try:
-            channel = self._make(target, options)
-        except Exception as error:
-            self.native.set_state(index, _states.number_of(_states.TRANSIENT_FAILURE), f"no channel to {target}: {error}")
-            return
-        self._endpoints[index] = InnerEndpoint(self.native, index, channel, self.loop, self._explain)
-
-    def _disconnect(self, index: int) -> None:
-        endpoint = self._endpoints.pop(index, None)
-        if endpoint is not None:
-            endpoint.release()
-
-    def _cancel_calls(self, index: int) -> None:
-        endpoint = self._endpoints.pop(index, None)
-        if endpoint is not None:
-            self._close_inner(endpoint)
-
-    def _close_endpoint(self, index: int) -> None:
-        self._cancel_calls(index)
-        self.native.closed(index)
+    def _new_endpoint(self, index: int, channel: grpc.aio.Channel, target: str) -> InnerEndpoint:
+        return InnerEndpoint(self.native, index, channel, self.loop, self._explain)
 
     def _close_inner(self, endpoint: InnerEndpoint, grace: float | None = None) -> None:
         endpoint.release()
         task = self.loop.create_task(endpoint.channel.close(grace))
         self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        task.add_done_callback(self._closed)
 
-
-_ACTIONS: Mapping[int, Callable[[Transport, int], None]] = {
-    _native.CONNECT: Transport._connect,
-    _native.DISCONNECT: Transport._disconnect,
-    _native.CANCEL_CALLS: Transport._cancel_calls,
-    _native.CLOSE: Transport._close_endpoint,
-}
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _LOG.error("an inner channel could not be closed", exc_info=error)
