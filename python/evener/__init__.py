@@ -28,7 +28,8 @@ from evener._schemes import ResolverSink, register_scheme
 from evener._watch import KnownEndpoint, Snapshot, Watch, watch
 
 _os.register_at_fork(after_in_child=_native.forked)
-# Registered before anybody who uses discovery, and so called after them: registrations that are left are withdrawn then.
+# Registrations that are left are withdrawn then. What is registered last is called first: `evener.grpc`, imported later, has closed its
+# channels by then, and the thread of the application's own resolvers, registered by the import above, ends after it.
 _atexit.register(_native.end_discovery, 5.0)
 
 __all__ = [

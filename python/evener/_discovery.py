@@ -25,7 +25,8 @@ class Discovery:
     - ``empty_hold``: how long a set that becomes empty stays as it was before the emptiness is believed. Not at the first
       answer.
     - ``removal_epoch``: an endpoint that the registry no longer names leaves after one to two of these.
-    - ``max_drop_percent``: how many of the endpoints one epoch may take out, 1 to 100.
+    - ``max_drop_percent``: how many of the endpoints one epoch may take out, 1 to 100. What the registry, read in full an epoch
+      later, still does not name leaves however many that are.
     - ``debounce``: how long it must be quiet before changes count that come soon after others.
     - ``max_stale``: after how long what is known counts as stale though nothing went wrong; None: never. With ``drop_stale`` it
       is no longer used then, where the registry cannot be asked.

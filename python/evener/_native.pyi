@@ -1,5 +1,6 @@
 """The compiled half of evener: thin classes over the core and the channel engine."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import GenericAlias, TracebackType
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, final
@@ -26,6 +27,7 @@ __all__ = [
     "Channel",
     "ConfigError",
     "ConfigWatch",
+    "Definition",
     "Driver",
     "Failure",
     "NoEndpoint",
@@ -38,6 +40,7 @@ __all__ = [
     "check_credentials",
     "check_discovery",
     "check_probe",
+    "definitions",
     "end_discovery",
     "forked",
     "lint",
@@ -98,7 +101,6 @@ class Balancer(Generic[_E]):
         policy: _Policy = "round_robin",
         capacity: int = 256,
         seed: int | None = None,
-        drain_timeout: float = 30.0,
         calls_per_endpoint: int = 0,
     ) -> Balancer[_E]: ...
     def update(self, endpoints: Iterable[_E] | Mapping[_E, int]) -> tuple[int, int, int, int]: ...
@@ -186,10 +188,10 @@ class Channel:
         target: str,
         token: int,
         *,
-        endpoints: Sequence[_EndpointSpec] | None = None,
+        endpoints: Iterable[_EndpointSpec] | None = None,
         service_config: str | None = None,
-        lists: Mapping[str, Sequence[_EndpointSpec]] | None = None,
-        lists_file: str | None = None,
+        lists: dict[str, Iterable[_EndpointSpec]] | None = None,
+        lists_file: str | os.PathLike[str] | None = None,
         default_authority: str | None = None,
         drain_timeout: float = 30.0,
         dns_refresh: float | None = None,
@@ -205,7 +207,7 @@ class Channel:
     def endpoint_target(self, endpoint: int) -> str | None: ...
     def closed(self, endpoint: int) -> None: ...
     def health_service(self) -> str | None: ...
-    def update_endpoints(self, endpoints: Sequence[_EndpointSpec]) -> None: ...
+    def update_endpoints(self, endpoints: Iterable[_EndpointSpec]) -> None: ...
     def set_service_config(self, config: str) -> list[str]: ...
     def state(self, try_to_connect: bool = False) -> int: ...
     def wait_until_ready(self, timeout: float | None = None) -> str | None: ...
@@ -232,6 +234,11 @@ class ConfigWatch:
     def resolve_now(self) -> None: ...
     def ended(self) -> bool: ...
     def close(self) -> None: ...
+
+@final
+class Definition: ...
+
+def definitions(json: str) -> list[Definition]: ...
 
 @final
 class Registration:

@@ -20,7 +20,7 @@ class Probe:
       longest a check may take.
     - ``rise``, ``fall``: checks in a row that must succeed before a server that was out is back, and fail before it is out.
     - ``concurrency``: checks that may run at the same time, over all servers.
-    - ``fail_open``: none is out where all fail, since a wrong check must not stop a service.
+    - ``fail_open``: none is out where none passes, since a wrong check must not stop a service.
     - ``tls``: TLS for HTTP and gRPC; any of the files (PEM) and ``server_name`` switches it on too.
 
     >>> import evener

@@ -14,13 +14,15 @@ from evener._credentials import Credentials
 from evener._native import ConfigError
 
 _LOG = logging.getLogger("evener")
+# More than 30 years.
+_LONGEST_SECONDS = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """What is registered, as the compiled half reads it. Not shown: a definition may hold a token."""
 
-    definition: str | None = field(default=None, repr=False)
+    definition: str | _native.Definition | None = field(default=None, repr=False)
     name: str | None = None
     port: int | None = None
     host: str | None = None
@@ -129,8 +131,9 @@ class Registration:
         >>> registration.state
         'closed'
         """
+        seconds = self._end(drain, deadline)
         _open.discard(self)
-        return self._native.close(*self._end(drain, deadline))
+        return self._native.close(*seconds)
 
     async def close_async(self, *, drain: float | None = None, deadline: float | None = None) -> bool:
         """As `close`, on an event loop.
@@ -141,8 +144,10 @@ class Registration:
         >>> registration.state
         'closed'
         """
-        _open.discard(self)
         seconds = self._end(drain, deadline)
+        _open.discard(self)
+        if self._is_inherited():
+            return True
         self._native.begin_close(*seconds)
         await _polling.until(lambda: (True,) if self.state == "closed" else None, sum(seconds) + 0.5)
         return self._native.withdrawn()
@@ -160,14 +165,32 @@ class Registration:
         await self.close_async()
 
     def __repr__(self) -> str:
-        return f"<evener.Registration {self.state}>"
+        return f"<evener.Registration {'inherited' if self._is_inherited() else self.state}>"
+
+    def _is_inherited(self) -> bool:
+        """Whether it was made before a fork, and this is the child."""
+        try:
+            _ = self._native.state
+        except RuntimeError:
+            return True
+        return False
 
     def _is_up(self) -> tuple[bool] | None:
         # What is draining is in the registry as well.
         return (True,) if self._native.wait(0) else (False,) if self.state == "closed" else None
 
     def _end(self, drain: float | None, deadline: float | None) -> tuple[float, float]:
-        return (self._drain if drain is None else drain, self._deadline if deadline is None else deadline)
+        return (
+            self._drain if drain is None else _seconds("drain", drain),
+            self._deadline if deadline is None else _seconds("deadline", deadline),
+        )
+
+
+def _seconds(field: str, value: float) -> float:
+    """The same, if it can be a time: it is needed only when the registration ends, which is too late to refuse it."""
+    if not 0 <= value <= _LONGEST_SECONDS:
+        raise ConfigError(f"registration: {field}: {value}: seconds are wanted, 0 or more, {_LONGEST_SECONDS:.0f} at most")
+    return value
 
 
 # A server stays registered though nobody keeps the object: until it is closed, or the process ends.
@@ -240,11 +263,14 @@ def register(
     if definition is not None:
         if service != Service(port=port, host=host, id=id, tags=[]):
             raise ConfigError("registration: definition: only port, host and id go beside one; say the rest in it")
-        service = replace(service, definition=definition if isinstance(definition, str) else json.dumps(definition))
+        # The command hands on what it has read of a file.
+        read = definition if isinstance(definition, (str, _native.Definition)) else json.dumps(definition)
+        service = replace(service, definition=read)
+    ending = _seconds("drain", drain), _seconds("deadline", deadline)
     native = _native.Registration(
         target, service, wait_for_listening=wait_for_listening, verify_interval=verify_interval, asked_with=credentials
     )
-    registration = Registration(native, drain, deadline)
+    registration = Registration(native, *ending)
     for warning in registration.warnings:
         _LOG.warning("%s: %s", registration.status()["target"], warning)
     _open.add(registration)

@@ -4,6 +4,7 @@
 //! controller is behind a mutex that is never held while Python code could run.
 
 use crate::call::Call;
+use crate::endpoints::elements;
 use crate::errors::{NoEndpoint, unusable};
 use crate::fork::Born;
 use crate::raw::controller;
@@ -33,14 +34,15 @@ type Shared = Arc<[AtomicU32]>;
 ///
 /// Endpoints are any hashable objects: `"host:port"` text, connections, sessions. An iterable gives each the weight 1, a mapping
 /// says the weights; weight 0 drains. A list can have at most `capacity` endpoints (1 to 32767), and as many removed ones can
-/// still have calls. Endpoints count as ready until `set_state` says otherwise. Thread-safe; a pick takes no lock.
+/// still have calls: nobody ends those but you. Endpoints count as ready until `set_state` says otherwise. Thread-safe; a pick
+/// takes no lock.
 ///
 /// >>> import evener
 /// >>> balancer = evener.Balancer({"a": 3, "b": 2, "c": 1}, policy="weighted_round_robin", seed=1)
 /// >>> sorted(balancer.pick_many(6))
 /// ['a', 'a', 'a', 'b', 'b', 'c']
 ///
-/// `drain_timeout` is in seconds; `seed` makes picks repeatable; `calls_per_endpoint` limits what `start` puts on one (0 = no limit).
+/// `seed` makes picks repeatable; `calls_per_endpoint` limits what `start` puts on one (0 = no limit).
 #[pyclass(frozen, generic, module = "evener")]
 pub(crate) struct Balancer {
     balancer: evener_core::Balancer<Shared>,
@@ -76,16 +78,13 @@ struct Moves {
 #[pymethods]
 impl Balancer {
     #[new]
-    #[pyo3(signature = (
-        endpoints=None, *, policy="round_robin", capacity=256, seed=None, drain_timeout=30.0, calls_per_endpoint=0
-    ))]
+    #[pyo3(signature = (endpoints=None, *, policy="round_robin", capacity=256, seed=None, calls_per_endpoint=0))]
     fn new(
         py: Python<'_>,
         endpoints: Option<&Bound<'_, PyAny>>,
         policy: &str,
         capacity: u32,
         seed: Option<u64>,
-        drain_timeout: f64,
         calls_per_endpoint: u32,
     ) -> PyResult<Self> {
         if !(1..=LARGEST).contains(&capacity) {
@@ -97,7 +96,8 @@ impl Balancer {
         let seed = seed.unwrap_or_else(fresh_seed);
         let options = Options {
             seed,
-            drain_timeout: clock::ticks_of(drain_timeout),
+            // For ever: there is nobody who could be told to cancel calls.
+            drain_timeout: 0,
             calls_per_endpoint,
             ..Options::default()
         };
@@ -480,7 +480,7 @@ fn weighted<'py>(endpoints: &Bound<'py, PyAny>) -> PyResult<Vec<(Bound<'py, PyAn
     if let Ok(mapping) = endpoints.cast::<PyMapping>() {
         return mapping.items()?.iter().map(|item| item.extract::<(Bound<'py, PyAny>, u32)>()).collect();
     }
-    endpoints.try_iter()?.map(|object| Ok((object?, 1))).collect()
+    elements(endpoints)?.map(|object| Ok((object?, 1))).collect()
 }
 
 fn endpoint(serial: u64, weight: u32) -> Endpoint {

@@ -2,7 +2,7 @@
 
 use crate::discovery;
 use crate::driver::Driver;
-use crate::endpoints::{Spec, endpoints, lists};
+use crate::endpoints::{Listed, Spec, endpoints, lists};
 use crate::errors::unusable;
 use crate::fork::Born;
 use crate::ticket::{Failure, Ticket};
@@ -53,9 +53,9 @@ impl Channel {
         driver: &Driver,
         target: &str,
         token: u64,
-        endpoints: Option<Vec<Spec>>,
+        endpoints: Option<Listed<Spec>>,
         service_config: Option<String>,
-        lists: Option<HashMap<String, Vec<Spec>>>,
+        lists: Option<HashMap<String, Listed<Spec>>>,
         lists_file: Option<PathBuf>,
         default_authority: Option<String>,
         drain_timeout: f64,
@@ -64,7 +64,7 @@ impl Channel {
         discovery: Option<discovery::Given>,
     ) -> PyResult<Self> {
         let options = ChannelOptions {
-            endpoints: endpoints.map(self::endpoints).transpose()?,
+            endpoints: endpoints.map(|list| self::endpoints(list.0)).transpose()?,
             service_config,
             named_lists: lists.map(self::lists).transpose()?,
             static_file: lists_file,
@@ -86,13 +86,17 @@ impl Channel {
         self.born.is_inherited()
     }
 
-    /// Where the next call of this method goes. Takes no lock when there is somewhere to go.
+    /// Where the next call of this method goes. Takes no lock, and keeps the interpreter's, when there is somewhere to go.
     #[pyo3(signature = (method, wait_for_ready=None))]
-    fn start_call(&self, method: &str, wait_for_ready: Option<bool>) -> PyResult<Started> {
-        Ok(match self.engine()?.start_call(method, wait_for_ready) {
-            StartCall::Started(ticket) => {
-                Started::Ticket(Ticket::new(self.channel.clone(), ticket, self.born))
-            }
+    fn start_call(&self, py: Python<'_>, method: &str, wait_for_ready: Option<bool>) -> PyResult<Started> {
+        let channel = self.engine()?;
+        let ticket = |ticket| Started::Ticket(Ticket::new(self.channel.clone(), ticket, self.born));
+        if let Some(started) = channel.try_start_call() {
+            return Ok(ticket(started));
+        }
+        // Why there is none may have to be asked of the engine.
+        Ok(match py.detach(|| channel.start_call(method, wait_for_ready)) {
+            StartCall::Started(started) => ticket(started),
             StartCall::Wait { epoch } => Started::Epoch(epoch),
             StartCall::Fail { code, message } => Started::Failure(Failure::new(code, message)),
         })
@@ -141,9 +145,9 @@ impl Channel {
     }
 
     /// Replaces the endpoints; ConfigError if they cannot be used.
-    fn update_endpoints(&self, py: Python<'_>, endpoints: Vec<Spec>) -> PyResult<()> {
+    fn update_endpoints(&self, py: Python<'_>, endpoints: Listed<Spec>) -> PyResult<()> {
         let channel = self.engine()?;
-        let list = self::endpoints(endpoints)?;
+        let list = self::endpoints(endpoints.0)?;
         py.detach(|| channel.update_endpoints(list)).map_err(unusable)
     }
 

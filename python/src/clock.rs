@@ -12,12 +12,6 @@ pub(crate) fn ticks() -> u32 {
     START.get_or_init(Instant::now).elapsed().as_micros() as u32
 }
 
-/// Seconds as ticks; what is longer than ticks can say is the longest that can be compared.
-pub(crate) fn ticks_of(seconds: f64) -> u32 {
-    const LONGEST: f64 = (1_u32 << 31) as f64 - 1.0;
-    (seconds * 1e6).clamp(0.0, LONGEST) as u32
-}
-
 /// A timeout in seconds: negative is none left, and years are as good as for ever. ValueError for what is no number.
 pub(crate) fn timeout(seconds: f64) -> PyResult<Duration> {
     if seconds.is_nan() {

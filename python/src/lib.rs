@@ -59,7 +59,7 @@ mod _native {
     #[pymodule_export]
     use crate::raw::RawBalancer;
     #[pymodule_export]
-    use crate::registration::Registration;
+    use crate::registration::{Definition, Registration, definitions};
     #[pymodule_export]
     use crate::runtime::end_discovery;
     #[pymodule_export]

@@ -4,8 +4,6 @@ use evener_core::{Connectivity, FailReason, Health, Outcome, Policy};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-const POLICIES: u32 = 4;
-
 /// The names of the policies that can be chosen.
 ///
 /// >>> import evener
@@ -13,7 +11,7 @@ const POLICIES: u32 = 4;
 /// True
 #[pyfunction]
 pub(crate) fn policies() -> Vec<&'static str> {
-    (0..POLICIES).filter_map(Policy::from_number).map(Policy::name).collect()
+    (0..).map_while(Policy::from_number).map(Policy::name).collect()
 }
 
 pub(crate) fn policy(name: &str) -> PyResult<Policy> {

@@ -11,6 +11,7 @@ use evener_discovery::registration::{
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// A server as Python describes it; see `evener.register`. Numbers are as wide as Python's may be, to be refused by name.
 #[derive(FromPyObject)]
 pub(crate) struct Given {
-    /// A Consul definition, JSON: in place of all the rest but host, port and id.
-    definition: Option<String>,
+    /// A Consul definition: in place of all the rest but host, port and id.
+    definition: Option<GivenDefinition>,
     name: Option<String>,
     port: Option<i64>,
     host: Option<String>,
@@ -37,6 +38,28 @@ pub(crate) struct Given {
     /// A list of Consul's checks, JSON.
     checks: Option<String>,
     ttl: f64,
+}
+
+/// JSON, or what `definitions` has made of it.
+#[derive(FromPyObject)]
+enum GivenDefinition {
+    Read(Py<Definition>),
+    Json(String),
+}
+
+/// One service of a Consul file, with the checks that stand beside it there. Immutable.
+#[pyclass(frozen, module = "evener._native")]
+pub(crate) struct Definition {
+    service: ServiceDefinition,
+    warnings: Vec<String>,
+}
+
+/// Every service of a Consul file, JSON. What of the file has no effect is told with the first of them.
+#[pyfunction]
+pub(crate) fn definitions(json: &str) -> PyResult<Vec<Definition>> {
+    let (services, mut warnings) = from_consul(json).map_err(unusable)?;
+    let each = |service| Definition { service, warnings: mem::take(&mut warnings) };
+    Ok(services.into_iter().map(each).collect())
 }
 
 /// A server's record in a registry, kept there by discovery's background thread. Thread-safe.
@@ -186,7 +209,8 @@ impl Drop for Registration {
 /// What is to be registered, and what of it has no effect.
 fn definition(given: Given) -> PyResult<(ServiceDefinition, Vec<String>)> {
     let (mut definition, warnings) = match &given.definition {
-        Some(json) => one_of(json)?,
+        Some(GivenDefinition::Read(read)) => (read.get().service.clone(), read.get().warnings.clone()),
+        Some(GivenDefinition::Json(json)) => one_of(json)?,
         None => (described(&given)?, Vec::new()),
     };
     definition.port = given.port.map_or(Ok(definition.port), |port| number("port", port))?;

@@ -1,7 +1,7 @@
 """The ``evener`` command: what is behind a target, live if wished; a server's registration; what to know before production.
 
 It needs no grpcio. Every subcommand has ``--json``. Exit status: 0, all is well; 1, nothing is there, it cannot be reached, or
-problems were found; 2, it was called wrongly.
+problems were found; 2, it was called wrongly; 130, Ctrl-C came before it was done.
 
 >>> from evener.command import main
 >>> main(["resolve", "static:///10.0.0.1:8080;weight=3,10.0.0.2:8080"])
@@ -30,6 +30,8 @@ _STATUS = """exit status:
   0  all is well
   1  nothing is there, it cannot be reached, or problems were found
   2  it was called wrongly
+  130  Ctrl-C came before it was done; watch and register end that way
+       with 0 or 1
 """
 _INTERRUPTED = 130
 

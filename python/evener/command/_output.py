@@ -17,6 +17,11 @@ def clean(text: str) -> str:
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
+def clean_lines(text: str) -> str:
+    """The same for each line: what a registry refuses may come with a manifest to be applied as it stands."""
+    return "\n".join(map(clean, text.splitlines()))
+
+
 def cells(endpoint: KnownEndpoint) -> tuple[str, ...]:
     """An endpoint under `HEADER`."""
     place = "/".join(filter(None, (endpoint.region, endpoint.zone)))

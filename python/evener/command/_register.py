@@ -109,7 +109,7 @@ def _stay(registrations: list[Registration], shown: View, timeout: float | None)
         return True
     late = next(each.status() for each in registrations if each.state != "registered")
     why = late["last_error"] or "no answer"
-    print(f"evener: not registered within {timeout:g} s: {_output.clean(why)}", file=sys.stderr)
+    print(f"evener: not registered within {timeout:g} s: {_output.clean_lines(why)}", file=sys.stderr)
     print(_HINT, file=sys.stderr)
     return False
 
@@ -127,7 +127,7 @@ def _leave(registrations: list[Registration], shown: View, drain: float) -> bool
     for registration in registrations:
         shown.look(registration)
     if not all(withdrawn):
-        print("evener: the registry could not be asked to forget the server; it will after its time to live", file=sys.stderr)
+        print("evener: the registry could not be asked to forget the server; if it knows it, its time to live ends that", file=sys.stderr)
     return all(withdrawn)
 
 
@@ -175,8 +175,8 @@ def _check(text: str) -> dict[str, Any]:
     return check
 
 
-def _definitions(path: str) -> list[str]:
-    """One definition for each service of the file, as JSON."""
+def _definitions(path: str) -> list[_native.Definition]:
+    """One definition for each service of the file."""
     try:
         text = sys.stdin.read() if path == "-" else _read(path)
     except OSError as error:
@@ -184,11 +184,9 @@ def _definitions(path: str) -> list[str]:
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is no UTF-8 text") from None
     try:
-        document = json.loads(text)
-    except ValueError:
-        return [text]  # What is wrong with it is said where it is read.
-    several = document.get("services") if isinstance(document, dict) else None
-    return [json.dumps({"service": service}) for service in several] if isinstance(several, list) and several else [text]
+        return _native.definitions(text)
+    except evener.ConfigError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def _read(path: str) -> str:
@@ -230,4 +228,4 @@ class Lines(View):
             "draining": f"{name}: marked as leaving{trouble}",
             "closed": f"{name}: no longer registered{trouble}",
         }[status["state"]]
-        print(f"{time.strftime('%H:%M:%S')} {_output.clean(_native.redact(text))}", flush=True)
+        print(f"{time.strftime('%H:%M:%S')} {_output.clean_lines(_native.redact(text))}", flush=True)

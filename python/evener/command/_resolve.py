@@ -48,11 +48,11 @@ def run(options: argparse.Namespace) -> int:
         status = watch.status()
     problem = _problem(snapshot, status, options.timeout)
     if options.json:
-        _output.print_json(_as_object(options.target, snapshot, problem))
+        _output.print_json(_as_object(options.target, snapshot, status, problem))
     elif snapshot is not None and snapshot.endpoints:
         _print(snapshot)
     if problem is not None and not options.json:
-        print(f"evener: {_native.redact(options.target)}: {_output.clean(problem)}", file=sys.stderr)
+        print(f"evener: {_native.redact(options.target)}: {_output.clean_lines(problem)}", file=sys.stderr)
         print(hint(status, snapshot), file=sys.stderr)
     return 0 if problem is None else 1
 
@@ -86,14 +86,18 @@ def _problem(snapshot: evener.Snapshot | None, status: dict[str, Any], timeout: 
         why = reason(status)
         return f"no answer within {timeout:g} s" if why is None else f"no answer: {why}"
     if not snapshot.endpoints:
-        return reason(status) or "there is no server: the registry knows none by this name"
+        return reason(status) or "there is no server by this name"
     return None
 
 
-def _as_object(target: str, snapshot: evener.Snapshot | None, problem: str | None) -> dict[str, Any]:
+def _as_object(
+    target: str, snapshot: evener.Snapshot | None, status: dict[str, Any], problem: str | None
+) -> dict[str, Any]:
     return {
         "target": _native.redact(target),
         "state": "unknown" if snapshot is None else snapshot.state,
+        "freshness": status.get("freshness"),
+        "age_seconds": status.get("age_seconds"),
         "revision": None if snapshot is None else snapshot.revision,
         "endpoints": [] if snapshot is None else [_output.as_object(each) for each in snapshot.endpoints],
         "service_config": None if snapshot is None else snapshot.service_config,

@@ -22,6 +22,7 @@ _STEP_SECONDS = 0.2
 _REDRAW_SECONDS = 1.0
 # How long a row stays to be seen after its endpoint has gone.
 _GONE_SECONDS = 10.0
+_CANNOT_BE_ASKED = "the registry cannot be asked"
 _SHOWN_FIELDS = ("weight", "priority", "zone", "region", "condition", "metadata")
 
 _EXPLANATION = """Registries err and networks break, so changes are shown as a channel takes them
@@ -61,9 +62,12 @@ def run(options: argparse.Namespace) -> int:
         shown.end()
         status, latest = watch.status(), watch.latest()
     if latest is not None:
+        trouble = status.get("last_error") if shown.abridges else None
+        if trouble is not None:
+            print(_output.clean_lines(f"{_CANNOT_BE_ASKED}: {trouble}"), file=sys.stderr)
         return 0
     why = _resolve.reason(status) or "no answer yet"
-    print(f"evener: {_native.redact(options.target)}: {_output.clean(why)}", file=sys.stderr)
+    print(f"evener: {_native.redact(options.target)}: {_output.clean_lines(why)}", file=sys.stderr)
     print(_resolve.hint(status, None), file=sys.stderr)
     return 1
 
@@ -126,6 +130,9 @@ def differences(before: KnownEndpoint, after: KnownEndpoint) -> str:
 
 class View:
     """How changes are shown."""
+
+    # Whether what is wrong with the registry is cut short, and to be told in full at the end.
+    abridges = False
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -202,10 +209,10 @@ class Lines(_Notes):
             self._say("!", "there is no server" if known else "nobody can say which servers there are")
 
     def note(self, trouble: str | None, status: dict[str, Any]) -> None:
-        self._say("!", "the registry answers again" if trouble is None else f"the registry cannot be asked: {trouble}")
+        self._say("!", "the registry answers again" if trouble is None else f"{_CANNOT_BE_ASKED}: {trouble}")
 
     def _say(self, sign: str, text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')} {sign} {_output.clean(text)}", flush=True)
+        print(f"{time.strftime('%H:%M:%S')} {sign} {_output.clean_lines(text)}", flush=True)
 
 
 @dataclass
@@ -220,7 +227,9 @@ class _Row:
 
 
 class LiveTable(View):
-    """A table that is drawn over itself."""
+    """A table that is drawn over itself. Each of its lines fits the screen."""
+
+    abridges = True
 
     def __init__(self, target: str) -> None:
         super().__init__(target)
@@ -256,7 +265,8 @@ class LiveTable(View):
         self._rows = {key: row for key, row in self._rows.items() if not row.gone or now - row.moved < _GONE_SECONDS}
         yield f"{self.target}: {_summary(status)}"
         if status.get("last_error"):
-            yield f"the registry cannot be asked: {status['last_error']}"
+            first, *more = status["last_error"].splitlines()
+            yield f"{_CANNOT_BE_ASKED}: {first}{' ...' if more else ''}"
         if self._rows:
             header = (*_output.HEADER, "AGE", "LAST CHANGE")
             yield from _output.table([header, *(_cells(row, now) for row in self._rows.values())])
