@@ -783,7 +783,7 @@ typedef struct evener_driver evener_driver;
 /**
  * A server's record in a registry, kept there until this is closed or freed: written, kept alive, read back now and then, and written
  * again whenever it is gone, however long the registry was away. Any thread may use it. Made by evener_register, freed by
- * evener_registration_free.
+ * evener_registration_free. In a forked child it is over: the server is the parent's.
  *
  * Used by: evener_registration_state, evener_registration_wait, evener_registration_update, evener_registration_drain,
  * evener_registration_close, evener_registration_describe.
@@ -1120,7 +1120,7 @@ typedef struct evener_report {
      */
     uint32_t struct_size;
     /**
-     * Its gRPC status code, 0 to 16.
+     * Its gRPC status code, 0 to 16. Any other number, which a server may send, counts as UNKNOWN (2).
      */
     uint32_t code;
     /**
@@ -1549,7 +1549,7 @@ typedef struct evener_channel_options {
      */
     size_t lists_len;
     /**
-     * Path of a file of such lists, read again when it changes; null for none.
+     * Path of a file of such lists, read again when it changes; null for none. Refused together with `lists`.
      */
     const char *static_file;
     /**
@@ -1565,7 +1565,7 @@ typedef struct evener_channel_options {
      */
     size_t default_authority_len;
     /**
-     * A target to use while the main one has never answered; null for none.
+     * A target to use while the main one has never answered; null for none. Refused together with `endpoints`.
      */
     const char *fallback_target;
     /**
@@ -1573,8 +1573,9 @@ typedef struct evener_channel_options {
      */
     size_t fallback_target_len;
     /**
-     * A key in a registry whose value is the service config, live ("consul:///config/user-service"); null for none. A value that is
-     * wrong is refused with a warning, and the one before stays.
+     * A key in a registry whose value is the service config, live ("consul:///config/user-service"); null for none. The first calls
+     * wait for it, unless it cannot be asked, for as long as `initial_timeout_ms` says. A value that is wrong is refused with a warning, and
+     * the one before stays.
      */
     const char *service_config_source;
     /**
@@ -1773,7 +1774,7 @@ typedef struct evener_service {
      */
     uint32_t priority;
     /**
-     * Milliseconds without a sign of life after which the registry drops it; 0 = 15 s. At least 1000.
+     * Milliseconds without a sign of life after which the registry drops it; 0 = 30 s. At least 1000.
      */
     uint32_t ttl_ms;
     /**
@@ -2664,8 +2665,8 @@ evener_status evener_lint(uint32_t kind,
  *
  * Any thread. The caller frees it with evener_registration_free; it ends with its driver. Several servers of a process may be
  * registered. Not from an interrupt or signal handler.
- * Errors, told in words in `*error`: `EVENER_BAD_TARGET`, `EVENER_BAD_ARGUMENT`; also `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`,
- * `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`.
+ * Errors, told in words in `*error`: `EVENER_BAD_TARGET` (also where a forked child has inherited the driver), `EVENER_BAD_ARGUMENT`; also
+ * `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`.
  */
 evener_status evener_register(const struct evener_driver *driver,
                               const char *target,
@@ -2817,6 +2818,20 @@ evener_status evener_resolver_service_config(const struct evener_driver *driver,
                                              uint64_t resolver,
                                              const char *json,
                                              size_t json_len);
+#endif
+
+#if defined(EVENER_CHANNELS)
+/**
+ * Writes a target, or a text with targets in it, without their secrets: user, password, and the value of each parameter whose name
+ * says that it is one (`token`, `password`, `key` and the like) become `***`. For logs and error messages; the library's own
+ * texts are like that already.
+ *
+ * Any thread. Not from an interrupt or signal handler.
+ * Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_BAD_UTF8`, `EVENER_TOO_SMALL` (see evener_text).
+ */
+evener_status evener_redact_target(const char *target,
+                                   size_t target_len,
+                                   struct evener_text *redacted);
 #endif
 
 /**

@@ -62,7 +62,7 @@ struct Service {
   std::vector<std::string> tags;
   std::map<std::string, std::string> metadata;
   std::vector<Check> checks;
-  // Without a sign of life for so long the registry drops it; 0: 15 s.
+  // Without a sign of life for so long the registry drops it; 0: 30 s.
   std::chrono::milliseconds ttl{0};
 };
 

@@ -319,7 +319,7 @@ TEST_CASE(a_server_registers_itself_in_etcd) {
   CHECK_EQUAL(stored(), "");
 }
 
-// Leaving its scope deregisters it, and the user's JSON definition is taken as it is.
+// Leaving its scope deregisters it; a definition in JSON may name the address and any kind of check.
 TEST_CASE(a_server_registers_itself_in_consul) {
   const auto consul = Consul::Start();
   if (!consul) return;
@@ -353,6 +353,28 @@ TEST_CASE(a_server_registers_itself_in_consul) {
   CHECK(again && again->wait(kPatience));
   const auto services = consul->Request("GET", "/v1/agent/services");
   CHECK(services.find("canary") != std::string::npos && services.find("\"version\":\"v1\"") != std::string::npos);
+}
+
+// A definition as the first user has it, to the letter. Whether anybody answers at that URL is nothing to the test: Consul asks it.
+TEST_CASE(a_consul_definition_is_registered_unchanged) {
+  const auto consul = Consul::Start();
+  if (!consul) return;
+  evener::Service service;
+  service.json =
+      R"({"service": {"name": "user-service", "port": 8080, "check": {"http": "http://localhost:8080/health", "interval": "10s", "timeout": "3s"}}})";
+  const auto begun = evener::grpc::Register("consul://" + consul->address(), service);
+  CHECK_EQUAL(begun ? "" : begun.message(), "");
+  if (!begun) return;
+  CHECK(begun->wait(kPatience));
+  CHECK_EQUAL(begun->warnings(), "");
+  const auto services = consul->Request("GET", "/v1/agent/services");
+  CHECK(services.find(R"("Service":"user-service")") != std::string::npos && services.find(R"("Port":8080)") != std::string::npos);
+  const auto checks = [&] { return consul->Request("GET", "/v1/health/checks/user-service"); };
+  for (const char* const field : {R"("Type":"http")", R"("Interval":"10s")", R"("Timeout":"3s")"}) {
+    if (checks().find(field) == std::string::npos) CHECK_EQUAL(checks(), std::string("checks with ") + field);
+  }
+  // What became of the first one names the URL.
+  CHECK(Eventually([&] { return consul->Request("GET", "/v1/agent/checks").find("http://localhost:8080/health") != std::string::npos; }));
 }
 
 TEST_CASE(what_cannot_be_registered_is_refused_in_words) {

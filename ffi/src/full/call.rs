@@ -77,7 +77,7 @@ impl evener_call {
 pub struct evener_report {
     /// `sizeof(evener_report)`.
     pub struct_size: u32,
-    /// Its gRPC status code, 0 to 16.
+    /// Its gRPC status code, 0 to 16. Any other number, which a server may send, counts as UNKNOWN (2).
     pub code: u32,
     /// 1: the application dropped it before it had a status; then `code` counts for nothing. Else 0.
     pub abandoned: u32,
@@ -94,7 +94,7 @@ unsafe impl Sized32 for evener_report {
 
 impl evener_report {
     fn parse(&self) -> Result<CallReport, evener_status> {
-        if self.reserved != 0 || self.abandoned > 1 || self.code > 16 {
+        if self.reserved != 0 || self.abandoned > 1 {
             return Err(EVENER_BAD_ARGUMENT);
         }
         let latency = Duration::from_nanos(self.latency_ns);

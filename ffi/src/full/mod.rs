@@ -42,4 +42,4 @@ pub use registration::*;
 pub use resolvers::*;
 #[cfg(feature = "registries")]
 pub use service::{evener_check, evener_check_kind, evener_service, evener_word};
-pub use text::evener_text;
+pub use text::{evener_redact_target, evener_text};

@@ -80,7 +80,7 @@ pub struct evener_channel_options {
     pub lists: *const evener_named_list,
     /// How many.
     pub lists_len: usize,
-    /// Path of a file of such lists, read again when it changes; null for none.
+    /// Path of a file of such lists, read again when it changes; null for none. Refused together with `lists`.
     pub static_file: *const c_char,
     /// Bytes in `static_file`.
     pub static_file_len: usize,
@@ -88,7 +88,7 @@ pub struct evener_channel_options {
     pub default_authority: *const c_char,
     /// Bytes in `default_authority`.
     pub default_authority_len: usize,
-    /// A target to use while the main one has never answered; null for none.
+    /// A target to use while the main one has never answered; null for none. Refused together with `endpoints`.
     pub fallback_target: *const c_char,
     /// Bytes in `fallback_target`.
     pub fallback_target_len: usize,

@@ -22,7 +22,7 @@ pub struct evener_probe {
     pub fall: u32,
     /// Checks that may run at the same time, over all endpoints; 0 = 64.
     pub concurrency: u32,
-    /// 1: where all endpoints fail, all are out. 0: none is, since a wrong check must not stop a service.
+    /// 1: where no endpoint passes, all that fail are out. 0: none is, since a wrong check must not stop a service.
     pub fail_closed: u32,
     /// 1: TLS for HTTP and gRPC, also where no file below is given. 0: TLS if one is.
     pub tls: u32,

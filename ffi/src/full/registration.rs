@@ -20,7 +20,7 @@ use crate::evener_status::{self, *};
 
 /// A server's record in a registry, kept there until this is closed or freed: written, kept alive, read back now and then, and written
 /// again whenever it is gone, however long the registry was away. Any thread may use it. Made by evener_register, freed by
-/// evener_registration_free.
+/// evener_registration_free. In a forked child it is over: the server is the parent's.
 ///
 /// Used by: evener_registration_state, evener_registration_wait, evener_registration_update, evener_registration_drain,
 /// evener_registration_close, evener_registration_describe.
@@ -112,8 +112,8 @@ fn read(pointer: *const evener_registration_options) -> Result<evener_registrati
 ///
 /// Any thread. The caller frees it with evener_registration_free; it ends with its driver. Several servers of a process may be
 /// registered. Not from an interrupt or signal handler.
-/// Errors, told in words in `*error`: `EVENER_BAD_TARGET`, `EVENER_BAD_ARGUMENT`; also `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`,
-/// `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`.
+/// Errors, told in words in `*error`: `EVENER_BAD_TARGET` (also where a forked child has inherited the driver), `EVENER_BAD_ARGUMENT`; also
+/// `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_NOT_A_BALANCER`, `EVENER_BAD_SIZE`, `EVENER_BAD_UTF8`, `EVENER_SHUT_DOWN`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn evener_register(
     driver: *const evener_driver,

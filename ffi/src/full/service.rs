@@ -83,7 +83,7 @@ pub struct evener_service {
     pub warning_weight: u32,
     /// Its tier: 0 is used first.
     pub priority: u32,
-    /// Milliseconds without a sign of life after which the registry drops it; 0 = 15 s. At least 1000.
+    /// Milliseconds without a sign of life after which the registry drops it; 0 = 30 s. At least 1000.
     pub ttl_ms: u32,
     /// A Consul service definition, `{"service": {...}}`, unchanged: of one service. Null for none.
     pub json: *const c_char,

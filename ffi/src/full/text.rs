@@ -22,6 +22,24 @@ pub struct evener_text {
     pub length: usize,
 }
 
+/// Writes a target, or a text with targets in it, without their secrets: user, password, and the value of each parameter whose name
+/// says that it is one (`token`, `password`, `key` and the like) become `***`. For logs and error messages; the library's own
+/// texts are like that already.
+///
+/// Any thread. Not from an interrupt or signal handler.
+/// Errors: `EVENER_NULL_POINTER`, `EVENER_MISALIGNED`, `EVENER_BAD_UTF8`, `EVENER_TOO_SMALL` (see evener_text).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn evener_redact_target(
+    target: *const c_char,
+    target_len: usize,
+    redacted: *mut evener_text,
+) -> evener_status {
+    boundary::guard(|| {
+        let target = text!(target, target_len);
+        write_text!(redacted, &evener_discovery::target::redact(target))
+    })
+}
+
 /// A caller's text as `&str`. Null is the empty text when `length` is 0.
 ///
 /// # Safety
@@ -114,6 +132,24 @@ mod tests {
     fn a_text_that_fits_ends_with_zero_if_there_is_room() {
         assert_eq!(into(4, "abc"), (Ok(EVENER_OK), b"abc\0".to_vec(), 3));
         assert_eq!(into(3, "abc"), (Ok(EVENER_OK), b"abc".to_vec(), 3));
+    }
+
+    #[test]
+    fn a_target_is_written_without_its_secrets() {
+        let target = "consul://me:hush@agent:8500/svc?token=hush&dc=a";
+        let mut bytes = [0_u8; 64];
+        let mut buffer = evener_text { data: bytes.as_mut_ptr().cast(), capacity: bytes.len(), length: 0 };
+        let redact = |target: *const c_char, length, buffer| {
+            // SAFETY: the text and the buffer live through the call, or are null, which is answered.
+            unsafe { evener_redact_target(target, length, buffer) }
+        };
+        assert_eq!(redact(target.as_ptr().cast(), target.len(), &mut buffer), EVENER_OK);
+        assert_eq!(&bytes[..buffer.length], b"consul://***@agent:8500/svc?token=***&dc=a");
+        assert_eq!(redact(core::ptr::null(), 1, &mut buffer), EVENER_NULL_POINTER);
+        assert_eq!(redact(target.as_ptr().cast(), target.len(), core::ptr::null_mut()), EVENER_NULL_POINTER);
+        buffer.capacity = 9;
+        assert_eq!(redact(target.as_ptr().cast(), target.len(), &mut buffer), EVENER_TOO_SMALL);
+        assert_eq!((buffer.length, &bytes[..9]), (42, &b"consul://"[..]));
     }
 
     #[test]

@@ -96,7 +96,8 @@ static void a_call_waits_then_goes(void) {
         calls[call.endpoint % MOST]++;
         report.struct_size = 4;
         IS(evener_channel_finish(channel, &call, &report), EVENER_BAD_SIZE);
-        report = report_of(17);
+        report = report_of(0);
+        report.abandoned = 2;
         IS(evener_channel_finish(channel, &call, &report), EVENER_BAD_ARGUMENT);
         report = report_of(0);
         IS(evener_channel_finish(channel, &call, &report), EVENER_OK);
@@ -108,6 +109,27 @@ static void a_call_waits_then_goes(void) {
     IS(evener_channel_wait_for_state_change(channel, 9, 0), EVENER_BAD_ARGUMENT);
     IS(evener_channel_wait_until_ready(channel, 0, NULL), EVENER_OK);
     IS(evener_channel_wait_until_ready(NULL, 0, NULL), EVENER_NULL_POINTER);
+    end_channel();
+}
+
+/* A server may send a status that gRPC does not have: the call ends all the same, as UNKNOWN. */
+static void a_status_of_the_servers_own(void) {
+    evener_channel_options options = options_of();
+    evener_call call;
+    char bytes[4096] = "";
+    evener_text described = {bytes, sizeof bytes, 0};
+    const uint32_t codes[] = {17, 42, UINT32_MAX};
+    open_channel("static:///127.0.0.1:1", &options);
+    IS(evener_channel_start(channel, METHOD, 0, &call), EVENER_QUEUE);
+    transport(200);
+    for (int i = 0; i < 3; i++) {
+        evener_report report = report_of(codes[i]);
+        IS(evener_channel_start(channel, METHOD, 0, &call), EVENER_OK);
+        IS(evener_channel_finish(channel, &call, &report), EVENER_OK);
+        IS(evener_channel_finish(channel, &call, &report), EVENER_STALE);
+    }
+    IS(evener_channel_describe(channel, &described), EVENER_OK);
+    CHECK(strstr(bytes, "\"failed\":3") != NULL && strstr(bytes, "\"in_flight\":0") != NULL);
     end_channel();
 }
 
@@ -377,6 +399,7 @@ int main(void) {
     IS(evener_driver_new(NULL), EVENER_NULL_POINTER);
     IS(evener_driver_new(&driver), EVENER_OK);
     a_call_waits_then_goes();
+    a_status_of_the_servers_own();
     failing_endpoints_fail_calls();
     the_list_is_replaced();
     methods_are_configured();

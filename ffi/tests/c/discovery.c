@@ -1,24 +1,5 @@
 /* Options of live targets, schemes of the program's own and configuration, through the C ABI, without a registry. */
-#include "check.h"
-
-#include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
-
-static evener_driver *driver;
-static char why_bytes[512];
-
-static evener_text why(void) {
-    memset(why_bytes, 0, sizeof why_bytes);
-    return (evener_text){why_bytes, sizeof why_bytes, 0};
-}
-
-static evener_channel_options options_of(void) {
-    evener_channel_options options;
-    memset(&options, 0, sizeof options);
-    options.struct_size = sizeof options;
-    return options;
-}
+#include "discovery.h"
 
 /* Opening with these options is refused, and the reason names the option. */
 static void refuses(const evener_channel_options *options, evener_status status, const char *word) {
@@ -135,41 +116,6 @@ static void wrong_probes_are_named(void) {
     CHECK(strstr(why_bytes, "static_file") != NULL);
 }
 
-static evener_address_endpoint endpoint_of(const char *addresses) {
-    evener_address_endpoint endpoint;
-    memset(&endpoint, 0, sizeof endpoint);
-    endpoint.addresses = addresses;
-    endpoint.addresses_len = strlen(addresses);
-    endpoint.weight = 1;
-    return endpoint;
-}
-
-/* The next event that is not a line of log; kind 0 if none comes. */
-static evener_event next_event(void) {
-    evener_event event;
-    memset(&event, 0, sizeof event);
-    for (time_t end = time(NULL) + 20; time(NULL) < end;) {
-        if (evener_driver_next(driver, 1000, &event) == EVENER_OK && event.kind != EVENER_EVENT_LOG) return event;
-    }
-    memset(&event, 0, sizeof event);
-    return event;
-}
-
-/* Events until one of this kind; kind 0 if none comes. */
-static evener_event await_event(uint32_t kind) {
-    evener_event event;
-    do event = next_event();
-    while (event.kind != kind && event.kind != 0);
-    return event;
-}
-
-static int described(evener_channel *channel, const char *word) {
-    static char bytes[16384];
-    evener_text text = {bytes, sizeof bytes, 0};
-    IS(evener_channel_describe(channel, &text), EVENER_OK);
-    return strstr(bytes, word) != NULL;
-}
-
 /* The program is asked to resolve, and answers: with a failure, a config, a list, another list. */
 static void a_scheme_of_the_programs_own(void) {
     evener_text reason = why();
@@ -214,9 +160,7 @@ static void a_scheme_of_the_programs_own(void) {
         CHECK(event.kind == EVENER_EVENT_CONNECT && event.token == 5);
         IS(evener_channel_set_state(channel, event.endpoint, EVENER_READY, NULL, 0), EVENER_OK);
     }
-    evener_event ignored;
-    for (int turn = 0; turn < 200 && evener_channel_start(channel, TEXT("/demo.Demo/Unary"), 0, &call) == EVENER_QUEUE; turn++)
-        evener_driver_next(driver, 100, &ignored);
+    IS(start_call(channel, &call), EVENER_OK);
     evener_report report = {sizeof report, 0, 0, 0, 1000};
     IS(evener_channel_finish(channel, &call, &report), EVENER_OK);
     CHECK(described(channel, "\"pick_random\"") && described(channel, "\"age_seconds\""));
@@ -290,18 +234,6 @@ static void configurations(void) {
     IS(evener_config_find(config, TEXT("a"), &entry), EVENER_NOT_A_BALANCER);
     IS(evener_config_free(config), EVENER_NOT_A_BALANCER);
     IS(evener_config_free(NULL), EVENER_OK);
-}
-
-static evener_service service_of(void) {
-    evener_service service;
-    memset(&service, 0, sizeof service);
-    service.struct_size = sizeof service;
-    service.name = "user-service";
-    service.name_len = strlen(service.name);
-    service.host = "127.0.0.1";
-    service.host_len = strlen(service.host);
-    service.port = 50051;
-    return service;
 }
 
 #define NOBODY TEXT("etcd://127.0.0.1:1/services")

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,7 +31,12 @@ struct ChannelOptions : DiscoveryOptions {
   std::string service_config;
   // How long calls on an endpoint that was removed may go on before they are cancelled. 0: the default, 30 s.
   std::chrono::milliseconds drain_timeout{0};
-  // The JSON file that targets such as "static:///NAME" are looked up in. It is read again when it changes.
+  // Servers by name, which targets such as "static:///NAME" are looked up in. A name that is not there has no server: its calls fail with a
+  // text that says so.
+  //
+  //   options.lists = {{"user-service", {"10.0.0.1:50051", "10.0.0.2:50051;weight=3"}}, {"order-service", {"10.0.1.1:50051"}}};
+  std::map<std::string, std::vector<Endpoint>> lists;
+  // The JSON file that they are looked up in, in place of `lists`: not both. It is read again when it changes.
   std::string static_file;
   // Interceptors of every call, as grpc::experimental::CreateCustomChannelWithInterceptors() takes them; they see the call on the
   // endpoint it was sent to.
@@ -43,6 +49,9 @@ struct ChannelOptions : DiscoveryOptions {
 //
 // Calls go on after the channel object is gone, as with a stock channel: they, and calls that still wait, keep alive what they
 // need.
+//
+// A channel does not survive fork(). In the child it fails at once, with a text that says why, as does each that is made there: gRPC
+// has none of its threads in there. A process that forks does so before its first channel, and makes its channels in its children.
 class Channel final : public ::grpc::ChannelInterface {
  public:
   Channel(const std::string& target, std::shared_ptr<::grpc::ChannelCredentials> credentials,
@@ -95,8 +104,13 @@ class Channel final : public ::grpc::ChannelInterface {
   // A registration belongs to one real channel. Without one, gRPC goes by the method's name.
   void* RegisterMethod(const char*) override { return nullptr; }
 
+  // Whether there is anything to ask. Nothing of the core may be touched in a forked child.
+  bool IsGood() const { return core_ && !detail::Driver::IsInherited(); }
+  // What all calls end with where it is not.
+  ::grpc::Status Failure() const { return core_ ? detail::Inherited() : failure_; }
+
   std::shared_ptr<detail::Core> core_;  // null when the target or the options were no good
-  ::grpc::Status failure_;              // what all calls end with then
+  ::grpc::Status failure_;              // why
   std::vector<std::string> ignored_;
 };
 
@@ -112,6 +126,10 @@ inline std::shared_ptr<Channel> CreateChannel(
 
 inline Channel::Channel(const std::string& target, std::shared_ptr<::grpc::ChannelCredentials> credentials,
                         const ::grpc::ChannelArguments& arguments, ChannelOptions options) {
+  if (detail::Driver::IsInherited()) {  // not even logged: that takes a lock
+    failure_ = detail::Inherited();
+    return;
+  }
   detail::Arguments sorted(arguments);
   ignored_ = sorted.ignored();
   for (const auto& name : ignored_) {
@@ -125,6 +143,7 @@ inline Channel::Channel(const std::string& target, std::shared_ptr<::grpc::Chann
       options.service_config.empty() ? sorted.service_config() : std::move(options.service_config);
   settings.has_endpoints = options.endpoints.has_value();
   if (settings.has_endpoints) settings.endpoints = std::move(*options.endpoints);
+  settings.lists = std::move(options.lists);
   settings.static_file = std::move(options.static_file);
   settings.authority = sorted.authority();
   settings.drain_timeout = options.drain_timeout;
@@ -146,7 +165,7 @@ inline ::grpc::internal::Call Channel::CreateCall(const ::grpc::internal::RpcMet
     const auto lame = access::LameChannel(code, status.error_message());
     return access::Door::CreateCall(lame.get(), method, context, queue);
   };
-  if (!core_) return fail(failure_);
+  if (!IsGood()) return fail(Failure());
   // More than once only where an endpoint has just been lost; then the next pick is another one. What cannot be placed
   // waits, which is always right.
   constexpr int kAttempts = 3;
@@ -162,12 +181,12 @@ inline ::grpc::internal::Call Channel::CreateCall(const ::grpc::internal::RpcMet
 }
 
 inline grpc_connectivity_state Channel::GetState(bool try_to_connect) {
-  if (!core_) return GRPC_CHANNEL_TRANSIENT_FAILURE;
+  if (!IsGood()) return GRPC_CHANNEL_TRANSIENT_FAILURE;
   return static_cast<grpc_connectivity_state>(core_->engine().State(try_to_connect));
 }
 
 inline bool Channel::WaitForStateChangeImpl(grpc_connectivity_state last, gpr_timespec deadline) {
-  if (!core_) {
+  if (!IsGood()) {
     if (last != GRPC_CHANNEL_TRANSIENT_FAILURE) return true;
     gpr_sleep_until(deadline);
     return false;
@@ -184,25 +203,25 @@ inline bool Channel::WaitForStateChangeImpl(grpc_connectivity_state last, gpr_ti
 
 inline void Channel::NotifyOnStateChangeImpl(grpc_connectivity_state last, gpr_timespec deadline,
                                              ::grpc::CompletionQueue* queue, void* tag) {
-  if (core_) return core_->NotifyOnStateChange(last, deadline, queue, tag);
-  const auto lame = access::LameChannel(GRPC_STATUS_UNAVAILABLE, failure_.error_message());
+  if (IsGood()) return core_->NotifyOnStateChange(last, deadline, queue, tag);
+  const auto lame = access::LameChannel(GRPC_STATUS_UNAVAILABLE, Failure().error_message());
   access::Door::NotifyOnStateChange(lame.get(), last, deadline, queue, tag);
 }
 
 inline ::grpc::Status Channel::WaitUntilReady(std::chrono::milliseconds timeout) {
-  if (!core_) return failure_;
+  if (!IsGood()) return Failure();
   return core_->engine().WaitUntilReady(timeout.count() < 0 ? 0 : timeout.count());
 }
 
 inline ::grpc::Status Channel::UpdateEndpoints(const std::vector<Endpoint>& endpoints) {
-  return core_ ? core_->engine().UpdateEndpoints(endpoints) : failure_;
+  return IsGood() ? core_->engine().UpdateEndpoints(endpoints) : Failure();
 }
 
 inline ::grpc::Status Channel::SetServiceConfig(const std::string& json) {
-  return core_ ? core_->SetServiceConfig(json) : failure_;
+  return IsGood() ? core_->SetServiceConfig(json) : Failure();
 }
 
-inline std::string Channel::Describe() const { return core_ ? core_->engine().Describe() : "{}"; }
+inline std::string Channel::Describe() const { return IsGood() ? core_->engine().Describe() : "{}"; }
 
 }  // namespace evener::grpc
 

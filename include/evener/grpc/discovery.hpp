@@ -32,7 +32,7 @@ struct Probe {
   uint32_t fall = 3;
   // Checks that may run at the same time, over all servers.
   uint32_t concurrency = 64;
-  // Whether none is out where all fail: a wrong check must not stop a service.
+  // Whether none is out where none passes: a wrong check must not stop a service.
   bool fail_open = true;
   // TLS for HTTP and gRPC, also where none of these files (PEM) is given.
   bool tls = false;

@@ -4,13 +4,19 @@
 //
 // Everything that changes a channel's transport runs on the loop, one thing after the other, so that this state needs no lock.
 // Of the user's code only interceptors of calls that had to wait run there.
+//
+// A forked child has neither thread, nor gRPC's, and locks that they held stay locked in it: all it can do with the driver is say so.
+// One that was forked off before there was a driver makes its own.
 #ifndef EVENER_GRPC_DRIVER_HPP
 #define EVENER_GRPC_DRIVER_HPP
 
 #include <evener.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/completion_queue.h>
+#include <grpcpp/support/status.h>
+#include <pthread.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -52,15 +58,20 @@ class Driver {
     return *driver;
   }
 
-  // Null when the engine's driver could not be made; channels then fail with a text that says so.
-  const evener_driver* engine() const { return engine_; }
+  // Whether this process was forked off the one that has the driver; see Inherited(). Takes no lock.
+  static bool IsInherited() { return inherited_.load(std::memory_order_relaxed); }
+
+  // Null when the engine's driver could not be made or is another process's; channels then fail with a text that says so.
+  const evener_driver* engine() const { return IsInherited() ? nullptr : engine_; }
 
   // For operations whose end is to be handled on the loop, with a tag made by Tag().
   ::grpc::CompletionQueue* queue() { return &queue_; }
   static void* Tag(Completion done) { return new Completion(std::move(done)); }
 
-  // Runs the task on the loop, after those posted before it. Any thread; never runs it at once.
+  // Runs the task on the loop, after those posted before it. Any thread; never runs it at once. In a forked child, where there is no loop,
+  // it is dropped.
   void Post(Task task) {
+    if (IsInherited()) return;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       tasks_.push_back(std::move(task));
@@ -102,7 +113,7 @@ class Driver {
  private:
   Driver() {
     evener_driver* engine = nullptr;
-    if (evener_driver_new(&engine) == EVENER_OK) {
+    if (pthread_atfork(nullptr, nullptr, [] { inherited_ = true; }) == 0 && evener_driver_new(&engine) == EVENER_OK) {
       engine_ = engine;
       std::thread([this] { TakeOrders(); }).detach();
     } else {
@@ -172,6 +183,8 @@ class Driver {
     });
   }
 
+  inline static std::atomic<bool> inherited_{false};
+
   evener_driver* engine_ = nullptr;
   ::grpc::CompletionQueue queue_;
   std::mutex mutex_;  // guards what follows; never held while anything is called
@@ -181,6 +194,13 @@ class Driver {
   std::unordered_map<uint64_t, std::weak_ptr<EventHandler>> handlers_;
   std::function<void(const Event&)> resolvers_;
 };
+
+// What everything is answered with in such a child.
+inline ::grpc::Status Inherited() {
+  return {::grpc::StatusCode::UNAVAILABLE,
+          "this process was forked off one that had used evener already, and has none of its threads: fork before the first channel, "
+          "registration or configuration is made, and make them in the child"};
+}
 
 }  // namespace evener::grpc::detail
 

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -120,6 +121,26 @@ class BorrowedEndpoints {
   std::vector<std::vector<evener_pair>> pairs_;
   std::vector<evener_address_endpoint> list_;
   const evener_address_endpoint none_{};
+};
+
+// Lists by name as the C ABI takes them, good as long as the map they are of, and this, are.
+class BorrowedLists {
+ public:
+  explicit BorrowedLists(const std::map<std::string, std::vector<Endpoint>>& lists) {
+    for (const auto& [name, endpoints] : lists) {
+      const auto& list = endpoints_.emplace_back(endpoints);
+      lists_.push_back({name.data(), name.size(), list.data(), list.size()});
+    }
+  }
+  BorrowedLists(const BorrowedLists&) = delete;
+  BorrowedLists& operator=(const BorrowedLists&) = delete;
+
+  const evener_named_list* data() const { return lists_.data(); }
+  size_t size() const { return lists_.size(); }
+
+ private:
+  std::deque<BorrowedEndpoints> endpoints_;  // which do not move
+  std::vector<evener_named_list> lists_;
 };
 
 }  // namespace detail

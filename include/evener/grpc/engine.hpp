@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ struct EngineSettings {
   std::string service_config;
   std::vector<Endpoint> endpoints;
   bool has_endpoints = false;
+  std::map<std::string, std::vector<Endpoint>> lists;
   std::string static_file;
   std::string authority;
   std::chrono::milliseconds drain_timeout{0};
@@ -74,6 +76,7 @@ class Engine {
                              const EngineSettings& settings, uint64_t token,
                              std::unique_ptr<Engine>* out) {
     const BorrowedEndpoints endpoints(settings.endpoints);
+    const BorrowedLists lists(settings.lists);
     evener_channel_options options{};
     options.struct_size = sizeof options;
     evener_credentials credentials{};
@@ -84,6 +87,8 @@ class Engine {
     Lend(settings.authority, options.default_authority, options.default_authority_len);
     if (settings.has_endpoints) options.endpoints = endpoints.data();
     options.endpoints_len = endpoints.size();
+    options.lists = lists.data();
+    options.lists_len = lists.size();
     options.drain_timeout_ms = Milliseconds(settings.drain_timeout);
     options.token = token;
     ErrorText error;

@@ -44,6 +44,7 @@ class ResolverSink {
   // INVALID_ARGUMENT with the reason when an endpoint cannot be understood: what was pushed before stays, and the target's resolution shows
   // the reason.
   ::grpc::Status Push(const std::vector<Endpoint>& endpoints) const {
+    if (detail::Driver::IsInherited()) return detail::Inherited();
     const detail::BorrowedEndpoints list(endpoints);
     detail::ErrorText error;
     const auto status = evener_resolver_push(Driver(), resolver_, list.data(), list.size(), error.out());
@@ -70,6 +71,7 @@ class ResolverSink {
   static const evener_driver* Driver() { return detail::Driver::Get().engine(); }
 
   static ::grpc::Status Answer(evener_status status) {
+    if (detail::Driver::IsInherited()) return detail::Inherited();
     if (status == EVENER_OK) return ::grpc::Status::OK;
     if (status == EVENER_STALE) return {::grpc::StatusCode::FAILED_PRECONDITION, "the target is no longer resolved"};
     return {::grpc::StatusCode::INVALID_ARGUMENT, evener_status_message(status)};
@@ -261,8 +263,9 @@ class ResolverHost {
 
 // Makes a scheme the application's own: for each target ("scheme:///...") that channels opened after this have, the factory makes a
 // resolver, on the resolvers' thread. A built-in scheme may be taken over; a scheme that is registered again has the new factory from
-// then on. INVALID_ARGUMENT with the reason for what is no scheme. Any thread.
+// then on. INVALID_ARGUMENT with the reason for what is no scheme; UNAVAILABLE in a forked child, as for its channels. Any thread.
 inline ::grpc::Status RegisterScheme(const std::string& scheme, ResolverFactory factory) {
+  if (detail::Driver::IsInherited()) return detail::Inherited();
   return detail::ResolverHost::Get().Register(scheme, std::move(factory));
 }
 
