@@ -153,10 +153,19 @@ impl Engine {
     /// channel's calls follow one exact order whichever threads they come from: 3:2:1 is 3:2:1 for
     /// the channel, not per thread. It outlives every change of the list and every growth.
     pub(crate) fn start_call(&self, method: &str, wait_for_ready: Option<bool>, now: Instant) -> StartCall {
+        match self.try_start_call(now) {
+            Some(ticket) => StartCall::Started(ticket),
+            None => self.start_or_explain(method, wait_for_ready, now),
+        }
+    }
+
+    /// That path alone: `None` is to be followed by [`Engine::start_call`], which says why.
+    #[inline]
+    pub(crate) fn try_start_call(&self, now: Instant) -> Option<CallTicket> {
         let block = self.shared.blocks.current();
         match self.shared.blocks.start(block, &self.shared.cursor, self.shared.clock.tick(now)) {
-            Some(Start::Started(ticket)) => StartCall::Started(CallTicket::new(block, ticket)),
-            _ => self.start_or_explain(method, wait_for_ready, now),
+            Some(Start::Started(ticket)) => Some(CallTicket::new(block, ticket)),
+            _ => None,
         }
     }
 

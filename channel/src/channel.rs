@@ -81,6 +81,13 @@ impl Channel {
         self.inner.engine.start_call(method, wait_for_ready, Instant::now())
     }
 
+    /// Starts a call as [`Channel::start_call`] does where an endpoint can take it at once. `None` says no more than that:
+    /// then ask [`Channel::start_call`], which may take a lock to tell why. For hosts that must let go of something before
+    /// they may wait, such as an interpreter's lock. Takes no lock and allocates nothing.
+    pub fn try_start_call(&self) -> Option<CallTicket> {
+        self.inner.engine.try_start_call(Instant::now())
+    }
+
     /// Ends a started call, exactly once, whatever became of it. Takes no lock and allocates nothing.
     ///
     /// Answers false, and does nothing, if the ticket is none that this channel can have given out.

@@ -96,6 +96,9 @@ impl Control {
         if setup.drain_timeout > clock::LONGEST {
             control.log.note(Level::Warning, "drain timeout cut to 30 minutes".to_owned());
         }
+        for warning in sources.warnings {
+            control.log.note(Level::Warning, warning);
+        }
         control.warn(&warnings.unwrap_or_default());
         control.warn_if_lost(shared);
         control

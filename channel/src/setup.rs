@@ -6,14 +6,16 @@ use crate::choice::Candidate;
 use crate::config::Locality;
 use crate::options::{ChannelOptions, OpenError};
 use crate::resolution::Resolution;
+use crate::shared::Given;
 use crate::sources::{self, Sources};
 use crate::subchannels::check;
 use evener_discovery::dice::Dice;
+use evener_discovery::target::redact;
 
 /// All an engine needs to know to begin.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    pub(crate) target: String,
+    pub(crate) target: Given,
     pub(crate) authority: String,
     pub(crate) control: ControlSetup,
 }
@@ -66,8 +68,9 @@ pub(crate) fn set_up_with(
         },
         dice,
     };
-    let authority = authority.unwrap_or_else(|| target.to_owned());
-    Ok(Setup { target: target.to_owned(), authority, control })
+    // Whoever is called sees it, and so does whoever reads `describe`: a name that is no target may still hold a secret.
+    let authority = authority.unwrap_or_else(|| redact(target));
+    Ok(Setup { target: Given(target.to_owned()), authority, control })
 }
 
 /// A place as the option says, or else the environment; nothing there says nothing.

@@ -1,5 +1,6 @@
 //! What every thread of a channel reads without a lock: the blocks, the cursor, the epochs, the flags.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,11 +15,21 @@ use crate::signal::Signal;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::waiters::Waiters;
 
+/// A target as it was given, secrets and all: for nobody but the application and whoever asks the registry.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Given(pub(crate) String);
+
+/// Without the secrets.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redact(&self.0).fmt(f)
+    }
+}
+
 /// What every thread reads without a lock.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// The target as it was given, secrets and all: for nobody but the application.
-    given: String,
+    given: Given,
     /// The target without its secrets.
     pub(crate) target: String,
     pub(crate) authority: String,
@@ -42,7 +53,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// A channel that is IDLE. `seed` is where its cursor starts.
     pub(crate) fn new(
-        target: String,
+        given: Given,
         authority: String,
         config: Arc<ServiceConfig>,
         seed: u64,
@@ -50,8 +61,8 @@ impl Shared {
         now: Instant,
     ) -> Self {
         Self {
-            target: redact(&target),
-            given: target,
+            target: redact(&given.0),
+            given,
             authority,
             clock: Clock::new(now),
             blocks: Blocks::new(),
@@ -71,7 +82,7 @@ impl Shared {
 
     /// The target as it was given.
     pub(crate) fn given(&self) -> &str {
-        &self.given
+        &self.given.0
     }
 
     pub(crate) fn state(&self) -> Connectivity {

@@ -4,12 +4,14 @@
 use evener_discovery::probe::ProbeOptions;
 #[cfg(feature = "runtime")]
 use evener_discovery::runtime::WatchOptions;
-use evener_discovery::target::DnsTarget;
+use evener_discovery::target::{DnsTarget, redact};
 use evener_discovery::{Endpoint, SourceError, StaticTarget, Target, TargetError};
 
 use crate::live::LiveSetup;
 use crate::lookup::Lookup;
 use crate::options::{ChannelOptions, OpenError};
+#[cfg(feature = "runtime")]
+use crate::shared::Given;
 
 /// What a channel may be told by, besides its application.
 #[derive(Debug, Default)]
@@ -24,6 +26,17 @@ pub(crate) struct Sources {
     pub(crate) config_from_dns: bool,
     /// The target's own authority.
     pub(crate) authority: Option<String>,
+    /// What stands in the targets and should not.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Sources {
+    /// Keeps what stands in a target and should not, for the log.
+    fn warn(&mut self, text: &str, target: &Target) {
+        let Target::Consul(target) = target else { return };
+        let name = redact(text);
+        self.warnings.extend(target.warnings().iter().map(|warning| format!("{name}: {warning}")));
+    }
 }
 
 /// Reads a target and what the options say of others. `is_custom` tells which schemes the application has a resolver for.
@@ -34,6 +47,7 @@ pub(crate) fn read(
 ) -> Result<Sources, OpenError> {
     let parse = |text: &str| Target::parse_with(text, is_custom);
     let mut sources = Sources { live: live_setup(options), ..Sources::default() };
+    consistent(options)?;
     if let Some(list) = &options.endpoints {
         // A target that names the channel only need not be one that can be resolved.
         sources.authority = parse(target).ok().map(|target| target.authority());
@@ -41,8 +55,10 @@ pub(crate) fn read(
         unprobed("endpoints", options)?;
         return add_config(sources, options);
     }
-    let target = parse(target).map_err(OpenError::Target)?;
+    let text = target;
+    let target = parse(text).map_err(OpenError::Target)?;
     sources.authority = Some(target.authority());
+    sources.warn(text, &target);
     match target {
         Target::Static(StaticTarget::List(list)) => known(&mut sources, list, options)?,
         Target::Addresses(target) => known(&mut sources, target.endpoints, options)?,
@@ -59,9 +75,26 @@ pub(crate) fn read(
     if let Some(text) = &options.fallback_target {
         let fallback = parse(text)
             .map_err(|error| OpenError::Target(TargetError::of_option("fallback_target", &error)))?;
+        sources.warn(text, &fallback);
         fall_back(&mut sources, fallback, options)?;
     }
     add_config(sources, options)
+}
+
+/// Options of which one would be passed over where the other is given.
+fn consistent(options: &ChannelOptions) -> Result<(), OpenError> {
+    let has_lists = options.named_lists.as_ref().is_some_and(|lists| lists.names().next().is_some());
+    if options.endpoints.is_some() && options.fallback_target.is_some() {
+        return Err(refused(
+            "fallback_target does not go with endpoints: they are known from the start".to_owned(),
+        ));
+    }
+    if has_lists && options.static_file.is_some() {
+        return Err(refused(
+            "named_lists does not go with static_file: say in one place what lists there are".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// An unknown name is an empty list: its calls fail at once and say so.
@@ -72,6 +105,10 @@ fn named(name: &str, options: &ChannelOptions) -> Vec<Endpoint> {
 
 /// Endpoints that never change need no watch, unless they are probed, which only a watch does.
 fn known(sources: &mut Sources, list: Vec<Endpoint>, options: &ChannelOptions) -> Result<(), OpenError> {
+    if options.fallback_target.is_some() {
+        let text = "fallback_target is never used: the target's endpoints are known from the start";
+        sources.warnings.push(text.to_owned());
+    }
     if is_probed(options) {
         return watch(sources, Target::Static(StaticTarget::List(list)), options);
     }
@@ -150,10 +187,13 @@ fn fall_back(sources: &mut Sources, target: Target, options: &ChannelOptions) ->
 
 #[cfg(feature = "runtime")]
 fn add_config(mut sources: Sources, options: &ChannelOptions) -> Result<Sources, OpenError> {
-    sources.live.config.clone_from(&options.service_config_source);
-    if let Some(target) = &options.service_config_source {
+    sources.live.config = options.service_config_source.clone().map(Given);
+    if let Some(text) = &options.service_config_source {
+        if let Ok(target) = Target::parse(text) {
+            sources.warn(text, &target);
+        }
         let options = &sources.live.options;
-        evener_discovery::config_watch::check(target, options).map_err(OpenError::Source)?;
+        evener_discovery::config_watch::check(text, options).map_err(OpenError::Source)?;
     }
     Ok(sources)
 }

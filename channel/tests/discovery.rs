@@ -369,7 +369,10 @@ fn secrets_of_a_target_are_nowhere_but_with_the_application() {
     let resolver = Scripted::on(&transport.driver);
     let target = "lab://me:hush@office/user-service?token=hush";
     let fallback_target = Some("lab://you:hush@office/fallback?password=hush".to_owned());
-    let options = ChannelOptions { fallback_target, ..at_once() };
+    let service_config_source = Some("etcd://them:hush@127.0.0.1:1/config".to_owned());
+    let options = ChannelOptions { fallback_target, service_config_source, ..at_once() };
+    let given = format!("{options:?}");
+    assert!(given.contains("***@office") && given.contains("***@127") && !given.contains("hush"), "{given}");
     let channel = transport.open(target, options);
     assert_eq!(channel.target(), target);
     resolver.sink("user-service").fail("lab://me:hush@office is closed");
@@ -379,6 +382,20 @@ fn secrets_of_a_target_are_nowhere_but_with_the_application() {
     assert!(!channel.describe().contains("hush"), "{}", channel.describe());
     eventually("a log", || transport.logs().into_iter().find(|text| text.contains("fallback target")));
     assert!(transport.logs().iter().all(|text| !text.contains("hush")), "{:?}", transport.logs());
+    let shown = format!("{channel:?} {:?}", transport.driver);
+    assert!(shown.contains("***@office") && !shown.contains("hush"), "{shown}");
+    assert_eq!(channel.target(), target);
+}
+
+#[test]
+fn secrets_of_a_name_that_is_no_target_are_no_authority() {
+    let transport = FakeTransport::new();
+    let options = ChannelOptions { endpoints: Some(list(&[1])), ..ChannelOptions::default() };
+    let target = "consul://me:hush@office/user-service?token=hush&nonsense=1";
+    let channel = transport.open(target, options);
+    assert_eq!(channel.target(), target);
+    assert_eq!(channel.authority(), "consul://***@office/user-service?token=***&nonsense=1");
+    assert!(!channel.describe().contains("hush"), "{}", channel.describe());
 }
 
 #[test]
@@ -397,6 +414,16 @@ fn what_cannot_be_watched_is_refused_when_the_channel_is_opened() {
     let options =
         ChannelOptions { service_config_source: Some("dns:///x".to_owned()), ..ChannelOptions::default() };
     assert!(matches!(refused("static:///a:1", options), OpenError::Source(_)));
+    let fallback_target = Some("static:///b:1".to_owned());
+    let options =
+        ChannelOptions { endpoints: Some(list(&[1])), fallback_target, ..ChannelOptions::default() };
+    let text = refused("user-service", options).to_string();
+    assert!(text.contains("fallback_target does not go with endpoints"), "{text}");
+    let named_lists = Some([("user-service", list(&[1]))].into_iter().collect());
+    let static_file = Some("lists.json".into());
+    let options = ChannelOptions { named_lists, static_file, ..ChannelOptions::default() };
+    let text = refused("static:///user-service", options).to_string();
+    assert!(text.contains("named_lists does not go with static_file"), "{text}");
     driver.register_polled_scheme("lab").expect("a scheme");
     let pipeline = PipelineOptions { max_drop_ratio: 0, ..PipelineOptions::default() };
     let text = refused("lab:///x", ChannelOptions { pipeline, ..ChannelOptions::default() }).to_string();

@@ -9,6 +9,9 @@
 //!                      "zone": "b", "metadata": {"version": "v1.0"}}]
 //! }
 //! ```
+//!
+//! An object may hold what the text may: `addresses`, at least one, `weight`, `priority`, `zone`, `region`, `condition` (`ready`,
+//! `draining` or `unhealthy`) and `metadata`. See [`Endpoint`] for what they mean and for their defaults.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
@@ -17,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::json::{self, JsonError, Node};
-use crate::model::{Address, AddressError, Endpoint};
+use crate::model::{Address, AddressError, Condition, Endpoint};
 
 /// Largest file that is read, in bytes: a hundred thousand endpoints fit.
 const FILE_MAX: u64 = 16 << 20;
@@ -79,6 +82,9 @@ impl<N: Into<String>> FromIterator<(N, Vec<Endpoint>)> for NamedLists {
     }
 }
 
+/// What an object that stands for an endpoint may hold.
+const KNOWN: [&str; 7] = ["addresses", "weight", "priority", "zone", "region", "condition", "metadata"];
+
 fn parse_endpoint(node: &Node<'_>) -> Result<Endpoint, JsonError> {
     if let Some(text) = node.value().as_str() {
         return text.parse().map_err(|error: AddressError| node.error(error.to_string()));
@@ -89,10 +95,13 @@ fn parse_endpoint(node: &Node<'_>) -> Result<Endpoint, JsonError> {
     {
         match key {
             "addresses" => endpoint.addresses = parse_addresses(&field)?,
-            "weight" => endpoint.weight = parse_weight(&field)?,
-            "zone" => endpoint.zone = Some(field.string()?.to_owned()),
+            "weight" => endpoint.weight = parse_number(&field)?,
+            "priority" => endpoint.priority = parse_number(&field)?,
+            "zone" => endpoint.zone = Some(parse_place(&field)?),
+            "region" => endpoint.region = Some(parse_place(&field)?),
+            "condition" => endpoint.condition = parse_condition(&field)?,
             "metadata" => endpoint.metadata = parse_metadata(&field)?,
-            _ => return Err(field.error("is unknown; addresses, weight, zone and metadata are known")),
+            _ => return Err(field.error(format!("is unknown; known: {}", KNOWN.join(", ")))),
         }
     }
     if endpoint.addresses.is_empty() {
@@ -108,8 +117,17 @@ fn parse_addresses(node: &Node<'_>) -> Result<Vec<Address>, JsonError> {
     node.elements()?.map(parse).collect()
 }
 
-fn parse_weight(node: &Node<'_>) -> Result<u32, JsonError> {
+fn parse_number(node: &Node<'_>) -> Result<u32, JsonError> {
     u32::try_from(node.integer()?).map_err(|_| node.error(format!("must be from 0 to {}", u32::MAX)))
+}
+
+fn parse_place(node: &Node<'_>) -> Result<String, JsonError> {
+    let name = node.string()?;
+    if name.is_empty() { Err(node.error("must not be empty")) } else { Ok(name.to_owned()) }
+}
+
+fn parse_condition(node: &Node<'_>) -> Result<Condition, JsonError> {
+    node.string()?.parse().map_err(|error: AddressError| node.error(error.to_string()))
 }
 
 fn parse_metadata(node: &Node<'_>) -> Result<BTreeMap<String, String>, JsonError> {
@@ -299,10 +317,12 @@ mod tests {
 
     #[test]
     fn an_object_says_the_same_as_a_text() {
-        let text = lists(r#"{"a": ["10.0.0.1:80|[::1]:80;weight=2;zone=b;meta.version=v1.0"]}"#);
+        let text = lists(
+            r#"{"a": ["10.0.0.1:80|[::1]:80;weight=2;priority=1;zone=b;region=eu;condition=draining;meta.version=v1.0"]}"#,
+        );
         let object = lists(
-            r#"{"a": [{"addresses": ["10.0.0.1:80", "[::1]:80"], "weight": 2, "zone": "b",
-                       "metadata": {"version": "v1.0"}}]}"#,
+            r#"{"a": [{"addresses": ["10.0.0.1:80", "[::1]:80"], "weight": 2, "priority": 1, "zone": "b", "region": "eu",
+                       "condition": "draining", "metadata": {"version": "v1.0"}}]}"#,
         );
         assert_eq!(text, object);
     }
@@ -323,7 +343,16 @@ mod tests {
                 r#"{"a": [{"addresses": ["h:80"], "weight": -1}]}"#,
                 "a[0].weight: must be from 0 to 4294967295",
             ),
-            (r#"{"a": [{"addresses": ["h:80"], "wait": 1}]}"#, "a[0].wait: is unknown"),
+            (
+                r#"{"a": [{"addresses": ["h:80"], "wait": 1}]}"#,
+                "a[0].wait: is unknown; known: addresses, weight",
+            ),
+            (r#"{"a": [{"addresses": ["h:80"], "priority": 1.5}]}"#, "a[0].priority: must be"),
+            (r#"{"a": [{"addresses": ["h:80"], "region": ""}]}"#, "a[0].region: must not be empty"),
+            (
+                r#"{"a": [{"addresses": ["h:80"], "condition": "tired"}]}"#,
+                "a[0].condition: condition: `tired`",
+            ),
             (
                 r#"{"a": [{"addresses": ["h:80"], "metadata": {"k": 1}}]}"#,
                 "a[0].metadata.k: must be a string",

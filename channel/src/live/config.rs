@@ -8,11 +8,12 @@ use evener_discovery::target::redact;
 use serde_json::{Value, json};
 
 use super::Listener;
+use crate::shared::Given;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct ConfigFeeding {
-    target: String,
+    target: Given,
     name: String,
     stage: Stage,
     epoch: u64,
@@ -30,8 +31,8 @@ enum Stage {
 }
 
 impl ConfigFeeding {
-    pub(super) fn new(target: String) -> Self {
-        let name = redact(&target);
+    pub(super) fn new(target: Given) -> Self {
+        let name = redact(&target.0);
         Self { target, name, stage: Stage::Dormant, epoch: 0, last_error: None }
     }
 
@@ -45,7 +46,7 @@ impl ConfigFeeding {
         }
     }
 
-    pub(super) fn ask(&mut self) -> Option<String> {
+    pub(super) fn ask(&mut self) -> Option<Given> {
         let wanted = matches!(self.stage, Stage::Wanted);
         wanted.then(|| {
             self.stage = Stage::Asked;

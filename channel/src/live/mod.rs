@@ -18,6 +18,7 @@ use evener_discovery::{ErrorClass, SourceError, Target};
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::shared::Given;
 
 use config::ConfigFeeding;
 use feeding::Feeding;
@@ -28,7 +29,7 @@ pub(crate) use feeding::Heard;
 pub(crate) struct LiveSetup {
     pub(crate) main: Option<Target>,
     pub(crate) fallback: Option<Target>,
-    pub(crate) config: Option<String>,
+    pub(crate) config: Option<Given>,
     pub(crate) options: WatchOptions,
 }
 
@@ -43,7 +44,7 @@ pub(crate) enum Which {
 #[derive(Debug)]
 pub(crate) enum Ask {
     Endpoints { which: Which, target: Box<Target>, options: Box<WatchOptions> },
-    Config { target: String, options: Box<WatchOptions> },
+    Config { target: Given, options: Box<WatchOptions> },
 }
 
 /// What has become of an [`Ask`].
@@ -62,7 +63,7 @@ pub(crate) fn open(ask: Ask, engine: &Arc<Engine>, runtime: &Runtime) {
             Opened::Endpoints { which, watch: runtime.watch(&target, *options, observer), listener }
         }
         Ask::Config { target, options } => {
-            Opened::Config { watch: runtime.watch_config(&target, *options, Some(observer)), listener }
+            Opened::Config { watch: runtime.watch_config(&target.0, *options, Some(observer)), listener }
         }
     };
     engine.opened(opened);

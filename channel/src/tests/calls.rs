@@ -31,6 +31,25 @@ fn a_channel_is_idle_until_its_first_call() {
 }
 
 #[test]
+fn a_call_that_is_only_tried_starts_or_leaves_no_trace() {
+    let options = ChannelOptions { endpoints: Some(list(&[1])), ..ChannelOptions::default() };
+    let mut transport = FakeTransport::open("test-service", options);
+    let attempt = |transport: &FakeTransport| transport.engine.try_start_call(transport.now);
+    assert_eq!(attempt(&transport), None);
+    assert_eq!((transport.poll(), transport.state()), (Vec::new(), Connectivity::Idle), "it wakes nobody");
+    assert!(transport.waits(None));
+    assert_eq!(transport.connect_all(), [0]);
+    let ticket = attempt(&transport).expect("it is connected");
+    assert_eq!((ticket.endpoint(), transport.in_flight()), (0, 1));
+    transport.finish(ticket);
+    transport.fail(0, "connection refused");
+    transport.poll();
+    assert_eq!((attempt(&transport), transport.in_flight()), (None, 0));
+    transport.engine.close();
+    assert_eq!(attempt(&transport), None);
+}
+
+#[test]
 fn nobody_is_told_to_pick_again_who_does_not_wait() {
     let mut transport = FakeTransport::over(&[1]);
     assert_eq!(transport.connect_all(), [0]);

@@ -420,3 +420,13 @@ fn many(from: u32, count: u32) -> Vec<Endpoint> {
         |n: u32| std::net::SocketAddr::from(([10, (n >> 16) as u8, (n >> 8) as u8, n as u8], 50_051));
     (from..from + count).map(|n| Endpoint::new(vec![address(n).into()])).collect()
 }
+
+#[cfg(feature = "runtime")]
+#[test]
+fn a_fallback_for_endpoints_that_are_written_out_is_said_to_be_of_no_use() {
+    let fallback_target = Some("static:///127.0.0.1:9".to_owned());
+    let options = ChannelOptions { fallback_target, ..ChannelOptions::default() };
+    let transport = FakeTransport::open("static:///127.0.0.1:1", options);
+    let said = |(_, text): &(Level, String)| text.contains("fallback_target is never used");
+    assert_eq!(transport.logs.iter().filter(|log| said(log)).count(), 1);
+}

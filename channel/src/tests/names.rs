@@ -202,3 +202,33 @@ fn counters_are_collected_before_they_can_wrap() {
     transport.pass(10_000 * SECOND);
     assert!(transport.next.is_some_and(|next| next <= transport.now + 600 * SECOND));
 }
+
+/// Consul's agent is not asked here: this transport leaves a watch that it is asked for alone.
+#[cfg(feature = "all")]
+#[test]
+fn what_should_not_stand_in_a_target_is_logged_once_when_it_is_opened() {
+    let open = |target: &str, fallback: &str, config: Option<&str>| {
+        let options = ChannelOptions {
+            fallback_target: Some(fallback.to_owned()),
+            service_config_source: config.map(str::to_owned),
+            ..ChannelOptions::default()
+        };
+        let mut transport = FakeTransport::open(target, options);
+        transport.engine.state(true);
+        transport.pass(SECOND);
+        transport.logs
+    };
+    let spare = "static:///127.0.0.1:1";
+    let logs = open("consul://me:hush@127.0.0.1:1/user?near=_agent&token=hush", spare, None);
+    let name = "consul://***@127.0.0.1:1/user?near=_agent&token=***";
+    let texts = ["authority: user and password: ", "query: token: ", "query: near: is left out: "];
+    assert_eq!(logs.len(), texts.len(), "{logs:?}");
+    for ((level, log), text) in logs.iter().zip(texts) {
+        assert!(*level == Level::Warning && log.starts_with(&format!("{name}: {text}")), "{log}");
+    }
+
+    let odd = "consul://127.0.0.1:1/a?insecure";
+    assert_eq!(open("dns:///a:1", odd, None).len(), 1, "the fallback's");
+    assert_eq!(open("dns:///a:1", spare, Some(odd)).len(), 1, "that of the service config's source");
+    assert_eq!(open("consul://127.0.0.1:1/user?passing", spare, None), []);
+}
