@@ -156,7 +156,8 @@ impl Source {
         }
         if self.config.give_up(now, false) {
             let (name, timeout) = (self.live.config_name().unwrap_or_default(), self.initial_timeout);
-            let text = format!("service config of {name}: no answer within {timeout:?}; calls go on without it");
+            let text =
+                format!("service config of {name}: no answer within {timeout:?}; calls go on without it");
             log.note(Level::Warning, text);
         }
         if let Some(heard) = self.live.hear_main() {

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::assemble::{Assembler, Change};
 use super::debounce::Debounce;
-use super::diff::{Publisher, Snapshot, State};
+use super::diff::{Publisher, Snapshot};
 use super::freshness::Contact;
 use super::guard::Guard;
 use super::identity::Identity;
 use super::options::PipelineOptions;
 use super::stabilize::Stabilizer;
-use super::status::{EndpointCounts, Status, UpdateCounts};
+use super::status::{EndpointCounts, State, Status, UpdateCounts};
 use super::verdicts::Verdicts;
 use crate::event::{ErrorClass, Event, Part, SourceError};
 use crate::model::{Address, Condition, Endpoint};

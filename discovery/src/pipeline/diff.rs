@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::identity::Identity;
-use super::status::EndpointCounts;
+use super::status::{EndpointCounts, State};
 use crate::model::{Condition, Endpoint};
 
 /// What a pipeline publishes: everything a channel needs to know, immutable, cheap to clone.
@@ -23,30 +23,6 @@ pub struct Snapshot {
     pub revision: Option<Arc<str>>,
     /// What differs from the publication before.
     pub changes: Changes,
-}
-
-/// Whether a set of endpoints is an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Nobody has said what there is, or it was too long ago. There are no endpoints; that does not mean that there is no
-    /// server.
-    #[default]
-    Unknown,
-    /// There are endpoints.
-    Known,
-    /// The source said that there are none.
-    KnownEmpty,
-}
-
-impl State {
-    /// `unknown`, `known` or `known_empty`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Known => "known",
-            Self::KnownEmpty => "known_empty",
-        }
-    }
 }
 
 /// How many endpoints a publication concerns.

@@ -44,8 +44,8 @@ mod status;
 mod verdicts;
 
 pub use compose::Pipeline;
-pub use diff::{Changes, Snapshot, State};
+pub use diff::{Changes, Snapshot};
 pub use freshness::{Cause, Freshness};
 pub use options::{OptionError, PipelineOptions, StalePolicy};
 pub use reconnect::{Reconnect, ReconnectOptions};
-pub use status::{EndpointCounts, Status, UpdateCounts};
+pub use status::{EndpointCounts, State, Status, UpdateCounts};

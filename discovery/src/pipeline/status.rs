@@ -3,9 +3,32 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::diff::State;
 use super::freshness::Freshness;
 use crate::event::{ErrorClass, SourceError};
+
+/// Whether a set of endpoints is an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Nobody has said what there is, or it was too long ago. There are no endpoints; that does not mean that there is no
+    /// server.
+    #[default]
+    Unknown,
+    /// There are endpoints.
+    Known,
+    /// The source said that there are none.
+    KnownEmpty,
+}
+
+impl State {
+    /// `unknown`, `known` or `known_empty`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Known => "known",
+            Self::KnownEmpty => "known_empty",
+        }
+    }
+}
 
 /// How a pipeline is doing, at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -141,7 +141,9 @@ fn no_secret_is_on_disk_nor_in_the_files_name() {
     let directory = Directory::new();
     let store = directory.store();
     let target = "consul://me:hush@agent:8500/user?token=hush&dc=a";
-    let endpoints = ["1;meta.api_token=hush;meta.dbPassword=hush;meta.api_key=hush;meta.Authorization=hush;meta.version=2"];
+    let endpoints = [
+        "1;meta.api_token=hush;meta.dbPassword=hush;meta.api_key=hush;meta.Authorization=hush;meta.version=2",
+    ];
     store.save(&file(target, &endpoints)).unwrap();
     let path = store.path_of(target);
     let content = fs::read_to_string(&path).unwrap();

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::follow::Sink;
 use super::list::{Entry, Range};
-use super::watch::Change;
+use super::sink::{Change, Sink};
 use crate::config_watch::{ConfigEvent, ConfigFeed};
 use crate::event::SourceError;
 

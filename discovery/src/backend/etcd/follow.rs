@@ -1,15 +1,14 @@
 //! Reads ranges of keys, then watches them from the next revision on, for ever.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use super::connect::{Connector, Session};
 use super::failure::{Failure, Kind};
-use super::list::{Entry, Listing, Range, list};
-use super::watch::{self, Batch, Change, Next};
+use super::list::{Listing, Range, list};
+use super::sink::Sink;
+use super::watch::{self, Batch, Next};
 use crate::event::SourceError;
 use crate::pipeline::{Reconnect, ReconnectOptions};
 use crate::runtime::Dice;
@@ -18,22 +17,6 @@ use crate::runtime::Dice;
 const REFUSED: Duration = Duration::from_secs(5);
 /// A connection that lived this long was a good one: what ends it may be mended at once.
 const GOOD: Duration = Duration::from_secs(5);
-
-/// What becomes of what is read.
-pub(crate) trait Sink: Send {
-    /// All there is.
-    fn reset(&mut self, entries: Vec<Entry>, revision: i64);
-    /// What changed at once; the last change of a key counts.
-    fn apply(&mut self, changes: Vec<Change>, revision: i64);
-    /// Nothing has changed.
-    fn confirmed(&mut self, revision: i64);
-    /// Cannot be asked now.
-    fn failed(&mut self, error: SourceError);
-    /// Something is left out, and why.
-    fn skipped(&mut self, why: String);
-    /// Ends when somebody has reason to think that what is known is out of date.
-    fn hinted(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
-}
 
 /// What is read of one range.
 struct Followed {

@@ -19,6 +19,7 @@ pub(crate) mod failure;
 mod follow;
 mod list;
 mod records;
+mod sink;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::follow::Sink;
 use super::list::Entry;
-use super::watch::Change;
+use super::sink::{Change, Sink};
 use crate::backend::Feed;
 use crate::event::{Event, Part, SourceError};
 use crate::model::Endpoint;

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::{Connector, FILES, Session};
 use super::failure::{Failure, Kind};
-use super::follow::Sink;
 use super::list::{Range, may_read};
+use super::sink::{Change, Sink};
 use crate::runtime::Dice;
 
 /// A stream that says nothing for so long is asked how far it is. etcd itself tells every 10 minutes.
@@ -25,13 +25,6 @@ const ANSWER: Duration = Duration::from_secs(10);
 const HINTS: Duration = Duration::from_secs(5);
 /// The id of an answer to all watches of a stream.
 const EVERY_WATCH: i64 = -1;
-
-/// A key's new value; `None`: it was deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub key: Vec<u8>,
-    pub value: Option<Vec<u8>>,
-}
 
 /// What one response says.
 pub(crate) struct Batch {
