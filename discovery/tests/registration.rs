@@ -22,6 +22,8 @@ struct Registry {
     is_down: bool,
     /// Requests never end.
     hangs: bool,
+    /// So many signs of life get no answer.
+    silent_beats: usize,
     /// What it promises and what it keeps of a time to live, if it is not [`TTL`] and for ever.
     ttl: Option<(Duration, Duration)>,
     /// When a record was last written or given a sign of life.
@@ -49,9 +51,17 @@ type Shared = Arc<Mutex<Registry>>;
 struct InMemory {
     registry: Shared,
     id: Option<String>,
+    patience: Duration,
 }
 
 impl InMemory {
+    fn is_left_without_answer(&self) -> bool {
+        let mut registry = self.registry.lock().unwrap();
+        let left = registry.silent_beats.checked_sub(1);
+        registry.silent_beats = left.unwrap_or(0);
+        left.is_some()
+    }
+
     async fn ask<T>(&self, answer: impl FnOnce(&mut Registry) -> T) -> Result<T, SourceError> {
         if self.registry.lock().unwrap().hangs {
             std::future::pending::<()>().await;
@@ -71,7 +81,7 @@ impl Registrar for InMemory {
     }
 
     fn patience(&self) -> Duration {
-        Duration::from_millis(300)
+        self.patience
     }
 
     async fn publish(&mut self, record: &Record) -> Result<Published, SourceError> {
@@ -88,6 +98,9 @@ impl Registrar for InMemory {
 
     async fn beat(&mut self) -> Result<Beat, SourceError> {
         let id = self.id.clone().unwrap_or_default();
+        if self.is_left_without_answer() {
+            std::future::pending::<()>().await;
+        }
         self.ask(|registry| {
             registry.beats.push(Instant::now());
             registry.hear(&id);
@@ -130,7 +143,8 @@ fn register_as(
     definition: ServiceDefinition,
     options: RegistrationOptions,
 ) -> Registration {
-    let registrar = InMemory { registry: Arc::clone(registry), id: None };
+    let registrar =
+        InMemory { registry: Arc::clone(registry), id: None, patience: Duration::from_millis(300) };
     runtime.register_with("memory:///", registrar, definition, options, None).unwrap()
 }
 
@@ -174,6 +188,16 @@ fn a_registration_is_kept_alive_in_a_third_of_its_time_and_ends_with_its_handle(
     assert!(look(&registry, |registry| registry.records.is_empty()));
 }
 
+#[test]
+fn what_was_complete_from_the_start_is_told_as_well() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let complete = ServiceDefinition { id: Some("mine".to_owned()), ..definition(1) };
+    let registration = register_as(&runtime, &registry, complete, options());
+    assert!(registration.wait_registered(LIMIT));
+    let status = registration.status().unwrap();
+    assert_eq!((status.id.as_deref(), status.address.as_deref()), (Some("mine"), Some("10.0.0.1:1")));
+}
+
 /// A registry that keeps less than it promises shows whether signs of life come early enough for two to be lost.
 #[test]
 fn signs_of_life_come_long_before_the_time_to_live_is_over() {
@@ -188,6 +212,19 @@ fn signs_of_life_come_long_before_the_time_to_live_is_over() {
     // The double does expire what is silent.
     registry.lock().unwrap().ttl = Some((6 * TTL, TTL / 10));
     eventually("it expired", || (registration.status()?.repairs > 0).then_some(()));
+}
+
+#[test]
+fn a_sign_of_life_without_an_answer_leaves_time_for_another() {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    registry.lock().unwrap().ttl = Some((6 * TTL, 6 * TTL));
+    registry.lock().unwrap().silent_beats = 1;
+    let registrar = InMemory { registry: Arc::clone(&registry), id: None, patience: LIMIT };
+    let registration =
+        runtime.register_with("memory:///", registrar, definition(1), options(), None).unwrap();
+    eventually("beats", || look(&registry, |registry| registry.beats.len() >= 2).then_some(()));
+    let status = registration.status().unwrap();
+    assert_eq!((status.publications, status.repairs, status.errors), (1, 0, 1), "it never expired");
 }
 
 #[test]

@@ -71,7 +71,8 @@ class Registration:
 
     def status(self) -> dict[str, Any]:
         """Where it stands and what was counted: ``state``, ``since_seconds``, ``cause``, ``target``, ``id``, ``address``,
-        ``last_error``, and ``publications_total``, ``beats_total``, ``repairs_total``, ``errors_total``. Holds no secret.
+        ``remark``, ``last_error``, and ``publications_total``, ``beats_total``, ``repairs_total``, ``errors_total``. The remark is
+        what is odd though nothing went wrong: that no address was found but the loopback one, say. Holds no secret.
 
         >>> import evener
         >>> with evener.register("etcd://127.0.0.1:1/services", name="user", port=50051, deadline=0) as registration:

@@ -63,9 +63,7 @@ class ResolverSink:
         [3, 1]
         """
         try:
-            if isinstance(endpoints, str):
-                raise TypeError("a list of endpoints is wanted, not a text")
-            return self._native.resolver_push(self._resolver, list(endpoints))
+            return self._native.resolver_push(self._resolver, endpoints)
         except (ValueError, TypeError) as error:
             self.fail(_text(error))
             raise

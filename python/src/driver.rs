@@ -1,7 +1,7 @@
 //! The engine's events, taken in batches by a thread that waits outside of the interpreter, or by an event loop.
 
 use crate::clock;
-use crate::endpoints::{Spec, endpoints};
+use crate::endpoints::{Listed, Spec, endpoints};
 use crate::errors::unusable;
 use crate::fork::Born;
 use crate::runtime;
@@ -93,9 +93,9 @@ impl Driver {
     }
 
     /// All the endpoints there are, as of now. False once the resolver was stopped; ConfigError names what is no endpoint.
-    fn resolver_push(&self, py: Python<'_>, resolver: u64, endpoints: Vec<Spec>) -> PyResult<bool> {
+    fn resolver_push(&self, py: Python<'_>, resolver: u64, endpoints: Listed<Spec>) -> PyResult<bool> {
         let driver = self.engine()?;
-        let list = self::endpoints(endpoints)?;
+        let list = self::endpoints(endpoints.0)?;
         Ok(py.detach(|| driver.resolver_push(resolver, list)))
     }
 

@@ -8,6 +8,7 @@ import gc
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import evener
@@ -287,6 +288,13 @@ def test_endpoints_and_config_change_while_calls_run(three: list[Server]) -> Non
             assert await code_of(stub.Unary(pb.Request(text="x" * 200))) is grpc.StatusCode.RESOURCE_EXHAUSTED
             with pytest.raises(evener.ConfigError):
                 channel.set_service_config("{")
+            assert channel.set_service_config({"loadBalancingConfig": [{"pick_first": {}}]}) == []
+            assert json.loads(channel.describe())["policy"] == "pick_first"
+            text: Any = three[0].address
+            with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+                channel.update_endpoints(text)
+            channel.update_endpoints(each.address for each in three[2:])
+            assert (await stub.Unary(pb.Request(), timeout=10)).server == "s2"
 
     run(main())
 
@@ -340,6 +348,21 @@ def test_a_channel_made_before_its_loop(three: list[Server]) -> None:
 
     run(main())
     run(elsewhere())
+
+
+def test_what_is_gone_through_once_reaches_a_channel_made_before_its_loop(three: list[Server], tmp_path: Path) -> None:
+    endpoints = evener.grpc.aio.insecure_channel("static:///a", endpoints=(each.address for each in three[:1]))
+    lists = evener.grpc.aio.insecure_channel("static:///a", lists={"a": iter([three[0].address])})
+    file = tmp_path / "lists.json"
+    file.write_text(json.dumps({"a": [three[0].address]}))
+    listed = evener.grpc.aio.insecure_channel("static:///a", lists_file=file)
+
+    async def main() -> None:
+        for channel in (endpoints, lists, listed):
+            assert (await pb_grpc.DemoStub(channel).Unary(pb.Request(), timeout=10)).server == "s0"
+            await channel.close()
+
+    run(main())
 
 
 def test_many_calls_at_once(three: list[Server]) -> None:

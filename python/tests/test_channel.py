@@ -15,6 +15,7 @@ from typing import Any
 
 import evener
 import evener.grpc
+import evener.grpc.aio
 import grpc
 import pytest
 from conftest import TESTDATA, Server, eventually, target_of
@@ -271,6 +272,34 @@ def test_bad_endpoints_change_nothing(three: list[Server]) -> None:
         assert servers_of(pb_grpc.DemoStub(channel), 2) == {"s0": 2}
 
 
+@pytest.mark.parametrize("given", [{"endpoints": "h:80"}, {"endpoints": b"h:80"}, {"lists": {"a": "h:80"}}])
+@pytest.mark.parametrize("kind", [evener.grpc, evener.grpc.aio])
+def test_a_text_is_no_list_of_endpoints(kind: Any, given: Any) -> None:
+    with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+        kind.insecure_channel("static:///a", **given)
+    with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+        kind.secure_channel("static:///a", grpc.ssl_channel_credentials(), **given)
+
+
+def test_endpoints_are_not_replaced_by_a_text(three: list[Server]) -> None:
+    with evener.grpc.insecure_channel(target_of(three[:1])) as channel:
+        text: Any = three[1].address
+        with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+            channel.update_endpoints(text)
+        assert servers_of(pb_grpc.DemoStub(channel), 2) == {"s0": 2}
+        channel.update_endpoints(each.address for each in three[1:2])
+        eventually(lambda: servers_of(pb_grpc.DemoStub(channel), 2) == {"s1": 2})
+
+
+def test_a_config_may_be_the_object_itself(three: list[Server]) -> None:
+    with evener.grpc.insecure_channel(target_of(three)) as channel:
+        assert channel.set_service_config({"loadBalancingConfig": [{"pick_first": {}}]}) == []
+        assert described(channel)["policy"] == "pick_first"
+        with pytest.raises(evener.ConfigError):
+            channel.set_service_config({"loadBalancingConfig": 7})
+        assert described(channel)["policy"] == "pick_first"
+
+
 def test_named_lists(three: list[Server], tmp_path: Path) -> None:
     lists = {"user-service": [server.address for server in three[:2]]}
     with evener.grpc.insecure_channel("static:///user-service", lists=lists) as channel:
@@ -278,7 +307,7 @@ def test_named_lists(three: list[Server], tmp_path: Path) -> None:
         eventually(lambda: set(servers_of(stub, 4)) == {"s0", "s1"})
     file = tmp_path / "lists.json"
     file.write_text(json.dumps(lists))
-    with evener.grpc.insecure_channel("static:///user-service", lists_file=str(file)) as channel:
+    with evener.grpc.insecure_channel("static:///user-service", lists_file=file) as channel:
         stub = pb_grpc.DemoStub(channel)
         assert set(servers_of(stub, 4)) <= {"s0", "s1"}
         file.write_text(json.dumps({"user-service": [three[2].address]}))

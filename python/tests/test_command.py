@@ -20,6 +20,7 @@ from typing import Any
 import evener
 import pytest
 from conftest import eventually
+from evener.command import _register
 from registries import Bind, Consul, Etcd
 from test_registration import CONSUL_DEFINITION, in_etcd
 
@@ -170,6 +171,9 @@ def test_secrets_are_not_shown() -> None:
         ([], "required: COMMAND"),
         (["resolve"], "required: TARGET"),
         (["resolve", "dns:///a:b"], "port"),
+        (["resolve", "etc:///user"], "invalid target: port: `etc` is not a scheme evener knows"),
+        (["resolve", "consul:///user", "--token-file", "/nowhere"], "--token-file: /nowhere: cannot be read; there is no such file"),
+        (["watch", "consul:///user", "--ca-file", "/nowhere"], "--ca-file: /nowhere: cannot be read"),
         (["resolve", "a:1", "--timeout", "-1"], "--timeout"),
         (["resolve", "a:1", "--user", "me"], "user needs password"),
         (["resolve", "a:1", "--dns-server", "ns"], "dns_servers: `ns` is no IP address"),
@@ -177,6 +181,7 @@ def test_secrets_are_not_shown() -> None:
         (["register", "consul:///"], "--name and --port are needed"),
         (["register", "dns:///a", "--name", "a", "--port", "1"], "etcd:///PREFIX or consul://AGENT"),
         (["register", "consul:///", "--file", "/nowhere.json"], "/nowhere.json"),
+        (["register", "consul:///", "--name", "a", "--port", "1", "--token-file", "/nowhere"], "--token-file: /nowhere: cannot be read"),
         (["register", "consul:///", "--name", "a", "--port", "1", "--metadata", "x"], "KEY=VALUE"),
         (["register", "consul:///", "--name", "a", "--port", "1", "--check", "{"], "--check: is not JSON"),
         (["lint", "nowhere.json"], "there is no such file"),
@@ -422,6 +427,17 @@ def test_register_several_services_of_a_file(consul: Consul, tmp_path: Path) -> 
     assert "would be those of all" in evener_("register", "consul:///", "--file", str(file), "--port", "3", status=2).stderr
 
 
+def test_a_port_that_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "services.json"
+    file.write_text(json.dumps({"service": {"name": "user"}}))
+    done = evener_("register", "consul:///", "--file", str(file), status=2)
+    assert f"{file}: registration: port: is 0" in done.stderr and "in the file, or with --port" in done.stderr
+    assert f"{file}" not in evener_("register", "consul:///", "--file", str(file), "--port", "0", status=2).stderr
+    file.write_text(json.dumps({"services": [{"name": "user", "port": 1}, {"name": "order"}]}))
+    done = evener_("register", "consul://127.0.0.1:1", "--file", str(file), "--deadline", "0", status=2)
+    assert f"{file}: service 2 of 2: registration: port: is 0" in done.stderr and "--port" not in done.stderr
+
+
 def test_register_checks_beside_the_services(consul: Consul, tmp_path: Path) -> None:
     file = tmp_path / "services.json"
     services = [{"name": "user", "port": 1, "address": "127.0.0.1"}, {"id": "o-1", "name": "order", "port": 2, "address": "127.0.0.1"}]
@@ -454,6 +470,67 @@ def test_register_in_time_or_not_at_all() -> None:
     flags = ["--name", "user", "--port", "8080", "--timeout", "0.5", "--deadline", "0"]
     done = evener_("register", "etcd://127.0.0.1:1/services", *flags, status=1)
     assert "not registered within 0.5 s" in done.stderr and "Is the registry running" in done.stderr
+    assert "never was registered" in done.stdout and "no longer registered" not in done.stdout
+
+
+def test_register_is_in_time_when_it_happens_within_the_last_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        """A double of the time, which goes by in sleep only."""
+
+        now = 0.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+        def sleep(self, seconds: float) -> None:
+            self.now += seconds
+
+    class Late:
+        """A double of a registration that is in the registry when it is looked at for the second time."""
+
+        looks = 0
+
+        @property
+        def state(self) -> str:
+            self.looks += 1
+            return "registering" if self.looks == 1 else "registered"
+
+    class Interrupted(_register.View):
+        """A double of a view, which is interrupted some time later."""
+
+        looks = 0
+
+        def look(self, registration: object) -> None:
+            self.looks += 1
+            if self.looks == 5:
+                raise KeyboardInterrupt
+
+    late: Any = Late()
+    shown = Interrupted()
+    monkeypatch.setattr(_register, "time", Clock())
+    assert _register._stay([late], shown, timeout=_register._STEP_SECONDS / 2)
+    assert shown.looks == 5, "it stays"
+
+
+def test_register_shows_a_remark(capsys: pytest.CaptureFixture[str]) -> None:
+    class Alone:
+        """A double of a registration on a machine that has the loopback address alone."""
+
+        remark: str | None = "registered is 127.0.0.1"
+
+        def status(self) -> dict[str, Any]:
+            known = {"state": "registered", "id": "user-1", "address": "127.0.0.1:1", "target": "consul:///"}
+            return {**known, "last_error": None, "remark": self.remark, "publications_total": 1}
+
+    alone: Any = Alone()
+    shown = _register.Lines()
+    shown.look(alone)
+    alone.remark = None
+    shown.look(alone)
+    shown.look(alone)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("registered at 127.0.0.1:1 in consul:///; registered is 127.0.0.1")
+    assert second.endswith("registered at 127.0.0.1:1 in consul:///")
 
 
 def test_a_second_signal_does_not_wait(etcd: Etcd) -> None:

@@ -226,6 +226,12 @@ def test_a_registry_that_is_not_there() -> None:
     registration.close()
 
 
+def test_all_of_a_status_is_documented() -> None:
+    with evener.register("etcd://127.0.0.1:1/services", name="user", port=5, deadline=0) as registration:
+        text = evener.Registration.status.__doc__ or ""
+        assert [key for key in registration.status() if f"``{key}``" not in text] == []
+
+
 def test_nothing_is_registered_before_the_server_listens(etcd: Etcd, start_server: Callable[..., Any]) -> None:
     port = start_server().port
     with evener.register(

@@ -119,9 +119,11 @@ def test_what_is_no_list_is_refused_and_shown(desk: Desk, three: list[Server]) -
         with pytest.raises(evener.ConfigError, match="nonsense"):
             sink.push(["nonsense"])
         eventually(lambda: "nonsense" in channel.describe())
-        not_a_list: Any = three[1].address
-        with pytest.raises(TypeError, match="a list"):
-            sink.push(not_a_list)
+        not_a_list: Any
+        for not_a_list in (three[1].address, three[1].address.encode()):
+            with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
+                sink.push(not_a_list)
+        eventually(lambda: "not a text" in channel.describe())
         assert _who(channel) == "s0"
 
 

@@ -31,12 +31,14 @@ def test_stubs_agree_with_the_module(tmp_path: Path) -> None:
 def test_an_application_is_typed(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "import evener, evener.grpc\n"
+        "import pathlib, evener, evener.grpc, evener.grpc.aio\n"
         "balancer: evener.Balancer[str] = evener.Balancer({'a': 3})\n"
         "picked: str = balancer.pick()\n"
         "with balancer.start() as endpoint:\n"
         "    upper: str = endpoint.upper()\n"
         "with evener.grpc.insecure_channel('static:///a:1') as channel:\n"
         "    channel.update_endpoints([evener.grpc.Endpoint('b:2', weight=2), 'c:3'])\n"
+        "    channel.set_service_config({'loadBalancingConfig': [{'pick_first': {}}]})\n"
+        "evener.grpc.aio.insecure_channel('static:///a', lists_file=pathlib.Path('lists.json'))\n"
     )
     _run("mypy", "--strict", f"--cache-dir={tmp_path / 'cache'}", str(program), cwd=tmp_path)

@@ -4,6 +4,7 @@
 //! Whatever goes wrong moves one of them and nothing else, so there is no failure after which nothing more is tried.
 
 use std::future::Future;
+use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -208,9 +209,10 @@ impl<R: Registrar> Keeper<R> {
     /// Finds out under which address and id the server is registered.
     async fn complete(&mut self) -> Result<(), SourceError> {
         let completed = self.machine.complete(self.asked.clone(), self.registrar.registry()).await?;
-        self.is_complete = true;
+        // What was complete from the start is told all the same.
+        let was_told = mem::replace(&mut self.is_complete, true);
         self.is_alone = completed.is_alone;
-        if completed.definition == self.definition {
+        if was_told && completed.definition == self.definition {
             return Ok(());
         }
         self.definition = completed.definition;
@@ -259,8 +261,9 @@ impl<R: Registrar> Keeper<R> {
             return;
         };
         let expires = known + ttl;
-        let patience =
-            expires.saturating_duration_since(now).max(MIN_PATIENCE).min(self.registrar.patience());
+        // Where there is no answer, half of the time is left to ask again, maybe somebody else.
+        let left = expires.saturating_duration_since(now);
+        let patience = (left / 2).max(MIN_PATIENCE).min(self.registrar.patience());
         match within(patience, self.registrar.beat()).await {
             Ok(Beat::Alive) => {
                 self.known();

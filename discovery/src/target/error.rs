@@ -48,10 +48,14 @@ impl TargetError {
     }
 
     /// Adds to the failure of a second reading, as a name, that the first one had found a scheme.
-    pub(super) fn of_unknown_scheme(mut self, scheme: &str) -> Self {
-        self.reason.push_str(&format!(
-            " (`{scheme}` is not a scheme evener knows, so the target was read as a host name)"
-        ));
+    /// Where slashes follow it, a scheme was meant, and that comes first.
+    pub(super) fn of_unknown_scheme(mut self, scheme: &str, rest: &str) -> Self {
+        let read = format!("`{scheme}` is not a scheme evener knows, so the target was read as a host name");
+        self.reason = if rest.starts_with("//") {
+            format!("{read}: {}", self.reason)
+        } else {
+            format!("{} ({read})", self.reason)
+        };
         self
     }
 }

@@ -131,7 +131,7 @@ impl Target {
             "unix-abstract" => list::parse_unix_abstract(&Uri::new(rest)?),
             "static" => list::parse_static(&Uri::new(rest)?),
             scheme if UNAVAILABLE.contains(&scheme) => Err(TargetError::unavailable(scheme, rest)),
-            scheme => dns::parse_bare(text).map_err(|error| error.of_unknown_scheme(scheme)),
+            scheme => dns::parse_bare(text).map_err(|error| error.of_unknown_scheme(scheme, rest)),
         }
     }
 

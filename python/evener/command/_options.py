@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 
 from evener import Credentials, Discovery, Probe
 
 # Whoever looks wants to see it now.
 _PROBE_SECONDS = 2.0
+_CREDENTIAL_FILES = ("token-file", "password-file", "ca-file", "cert-file", "key-file")
 
 TARGETS = """targets:
   HOST:PORT, dns:///HOST:PORT   DNS; dns://SERVER/HOST:PORT asks that server
@@ -60,7 +62,9 @@ def add_probe(parser: argparse.ArgumentParser) -> None:
 
 
 def credentials(options: argparse.Namespace) -> Credentials | None:
-    """The credentials that were given; None where the environment's are to be used."""
+    """The credentials that were given; None where the environment's are to be used. UsageError for a file that cannot be read."""
+    for option in _CREDENTIAL_FILES:
+        _check_readable(option, getattr(options, option.replace("-", "_")))
     given = Credentials(
         user=options.user,
         password_file=options.password_file,
@@ -72,6 +76,13 @@ def credentials(options: argparse.Namespace) -> Credentials | None:
         server_name=options.server_name,
     )
     return None if given == Credentials() else given
+
+
+def _check_readable(option: str, path: str | None) -> None:
+    """Looks only: what is read of a pipe is gone."""
+    if path is None or os.access(path, os.R_OK):
+        return
+    raise UsageError(f"--{option}: {path}: cannot be read{'' if os.path.exists(path) else '; there is no such file'}")
 
 
 def probe(options: argparse.Namespace) -> Probe | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import signal
 import sys
 import time
@@ -76,42 +77,54 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         # Whatever goes wrong here, nothing stays registered.
-        registrations = [stack.enter_context(_begin(options, service)) for service in services]
+        registrations = [stack.enter_context(_begin(options, services, number)) for number in range(len(services))]
         in_time = _stay(registrations, shown, options.timeout)
         gone = _leave(registrations, shown, options.drain if in_time else 0.0)
     return 0 if in_time and gone else 1
 
 
-def _begin(options: argparse.Namespace, service: dict[str, Any]) -> Registration:
-    return evener.register(
-        options.registry,
-        **service,
-        port=options.port,
-        host=options.host,
-        id=options.id,
-        wait_for_listening=options.wait_for_listening,
-        credentials=_options.credentials(options),
-        deadline=options.deadline,
-    )
+def _begin(options: argparse.Namespace, services: list[dict[str, Any]], number: int) -> Registration:
+    """Registers one of them. UsageError where the file is what has to be mended."""
+    try:
+        return evener.register(
+            options.registry,
+            **services[number],
+            port=options.port,
+            host=options.host,
+            id=options.id,
+            wait_for_listening=options.wait_for_listening,
+            credentials=_options.credentials(options),
+            deadline=options.deadline,
+        )
+    except evener.ConfigError as error:
+        if options.file is None or options.port is not None or not str(error).startswith("registration: port: "):
+            raise
+        which = f"service {number + 1} of {len(services)}: " if len(services) > 1 else ""
+        how = "in the file" if which else "in the file, or with --port"
+        raise UsageError(f"{options.file}: {which}{error}, {how}") from None
 
 
 def _stay(registrations: list[Registration], shown: View, timeout: float | None) -> bool:
     """Until a signal comes; False when the time to register was up first."""
-    until = None if timeout is None else time.monotonic() + timeout
+    until = math.inf if timeout is None else time.monotonic() + timeout
     try:
-        while until is None or time.monotonic() < until:
-            for registration in registrations:
-                shown.look(registration)
-            if until is not None and all(each.state == "registered" for each in registrations):
-                until = None
+        while (late := _not_registered(registrations, shown)) is None or time.monotonic() < until:
+            # What is lost later on is registered again, however long that takes.
+            until = math.inf if late is None else until
             time.sleep(_STEP_SECONDS)
     except KeyboardInterrupt:
         return True
-    late = next(each.status() for each in registrations if each.state != "registered")
-    why = late["last_error"] or "no answer"
+    why = late.status()["last_error"] or "no answer"
     print(f"evener: not registered within {timeout:g} s: {_output.clean_lines(why)}", file=sys.stderr)
     print(_HINT, file=sys.stderr)
     return False
+
+
+def _not_registered(registrations: list[Registration], shown: View) -> Registration | None:
+    """Shows how all of them are; the first that is not in the registry."""
+    for registration in registrations:
+        shown.look(registration)
+    return next((each for each in registrations if each.state != "registered"), None)
 
 
 def _leave(registrations: list[Registration], shown: View, drain: float) -> bool:
@@ -198,12 +211,12 @@ class View:
     """Shows what changes in a registration's state; nothing of its definition but what tells it from others."""
 
     def __init__(self) -> None:
-        self._seen: dict[Registration, tuple[str, str | None]] = {}
+        self._seen: dict[Registration, tuple[str | None, ...]] = {}
 
     def look(self, registration: Registration) -> None:
         status = registration.status()
-        now = (status["state"], status["last_error"])
-        if now != self._seen.get(registration, ("registering", None)):
+        now = (status["state"], status["last_error"], status["remark"])
+        if now != self._seen.get(registration, ("registering", None, None)):
             self._seen[registration] = now
             self.show(status)
 
@@ -221,11 +234,12 @@ class Lines(View):
         name = status["id"] or status["target"]
         address = f" at {status['address']}" if status["address"] else ""
         trouble = f": {status['last_error']}" if status["last_error"] else ""
+        remark = f"; {status['remark']}" if status["remark"] else ""
         text = {
-            "registering": f"{name}: not registered yet{trouble}",
-            "registered": f"{name}: registered{address} in {status['target']}{trouble}",
-            "lost": f"{name}: lost, to be registered again{trouble}",
+            "registering": f"{name}: not registered yet{trouble}{remark}",
+            "registered": f"{name}: registered{address} in {status['target']}{trouble}{remark}",
+            "lost": f"{name}: lost, to be registered again{trouble}{remark}",
             "draining": f"{name}: marked as leaving{trouble}",
-            "closed": f"{name}: no longer registered{trouble}",
+            "closed": f"{name}: {'no longer' if status['publications_total'] else 'never was'} registered{trouble}",
         }[status["state"]]
         print(f"{time.strftime('%H:%M:%S')} {_output.clean_lines(_native.redact(text))}", flush=True)

@@ -16,7 +16,8 @@ _STEP_SECONDS = 0.1
 _HINTS = {
     "unreachable": "Is the registry running, and is its address right? evener lint TARGET says what is odd about a target.",
     "timeout": "Is the registry running, and is its address right? --timeout waits longer.",
-    "denied": "Give credentials that may read this: --token-file, --user with --password-file, --cert-file with --key-file.",
+    "denied": "Give credentials that may read this, in files that you may read: --token-file, --user with --password-file, "
+    "--cert-file with --key-file.",
     "config": "evener lint TARGET says what is wrong with a target.",
 }
 

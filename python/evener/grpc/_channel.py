@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from evener._endpoint import EndpointLike
 from evener.grpc import _calls, _driver, _states
 from evener.grpc._endpoints import Kind
 from evener.grpc._not_ready import NotReady
-from evener.grpc._options import ChannelSettings, Option
+from evener.grpc._options import ChannelSettings, Option, _config_text
 from evener.grpc._transport import ChannelFactory, Transport
 from evener.grpc._watchers import StateCallback, Watchers
 
@@ -148,20 +149,20 @@ class Channel(grpc.Channel):
         ...     demo_pb2_grpc.DemoStub(channel).Unary(demo_pb2.Request(text="there"), timeout=5).text
         'there'
         """
-        self._transport.native.update_endpoints(list(endpoints))
+        self._transport.native.update_endpoints(endpoints)
 
-    def set_service_config(self, config: str) -> list[str]:
-        """Replaces the service config (gRPC's JSON); returns warnings, also logged, about what it says in vain.
+    def set_service_config(self, config: str | Mapping[str, Any]) -> list[str]:
+        """Replaces the service config (gRPC's JSON, or the object itself); returns warnings, also logged, about what it says in vain.
 
         A config that cannot be used raises `evener.ConfigError`, and the previous one stays. One from ``service_config_source`` or from
         DNS, where `discovery` asks for that, goes before it. Message limits and health checks count within a moment.
 
         >>> import evener.grpc
         >>> with evener.grpc.insecure_channel(f"static:///{server}") as channel:
-        ...     channel.set_service_config('{"loadBalancingConfig": [{"weighted_round_robin": {}}]}')
+        ...     channel.set_service_config({"loadBalancingConfig": [{"weighted_round_robin": {}}]})
         []
         """
-        return self._transport.native.set_service_config(config)
+        return self._transport.native.set_service_config(_config_text(config))
 
     def describe(self) -> str:
         """JSON of what is going on: endpoints, their state, weight, calls in flight, last error; policy and config.
@@ -195,7 +196,7 @@ def insecure_channel(
     *,
     endpoints: Iterable[EndpointLike] | None = None,
     lists: Mapping[str, Iterable[EndpointLike]] | None = None,
-    lists_file: str | None = None,
+    lists_file: str | os.PathLike[str] | None = None,
     drain_timeout: float = 30.0,
     dns_refresh: float | None = None,
     seed: int | None = None,
@@ -233,7 +234,7 @@ def secure_channel(
     *,
     endpoints: Iterable[EndpointLike] | None = None,
     lists: Mapping[str, Iterable[EndpointLike]] | None = None,
-    lists_file: str | None = None,
+    lists_file: str | os.PathLike[str] | None = None,
     drain_timeout: float = 30.0,
     dns_refresh: float | None = None,
     seed: int | None = None,
@@ -253,21 +254,27 @@ def secure_channel(
 def _engine_options(
     endpoints: Iterable[EndpointLike] | None,
     lists: Mapping[str, Iterable[EndpointLike]] | None,
-    lists_file: str | None,
+    lists_file: str | os.PathLike[str] | None,
     drain_timeout: float,
     dns_refresh: float | None,
     seed: int | None,
     discovery: Discovery | None,
 ) -> dict[str, Any]:
     return {
-        "endpoints": None if endpoints is None else list(endpoints),
-        "lists": None if lists is None else {name: list(each) for name, each in lists.items()},
+        "endpoints": None if endpoints is None else _kept(endpoints),
+        "lists": None if lists is None else {name: _kept(each) for name, each in lists.items()},
         "lists_file": lists_file,
         "drain_timeout": drain_timeout,
         "dns_refresh": dns_refresh,
         "seed": seed,
         "discovery": discovery,
     }
+
+
+def _kept(endpoints: Iterable[EndpointLike]) -> Iterable[EndpointLike]:
+    """The list as it is now, which can be gone through twice: an asyncio channel's is, when it is checked and when a loop runs.
+    A text would become its letters; as it is, the engine refuses it."""
+    return endpoints if isinstance(endpoints, (str, bytes)) else list(endpoints)
 
 
 def _insecure(compression: grpc.Compression | None, target: str, options: list[Option]) -> grpc.Channel:

@@ -44,7 +44,8 @@ class ChannelSettings:
         given = dict(options or ())
         in_options = given.pop(_SERVICE_CONFIG, None)
         policy = given.pop(_LB_POLICY, None)
-        self.service_config = _config_text(service_config if service_config is not None else in_options)
+        chosen = service_config if service_config is not None else in_options
+        self.service_config = None if chosen is None else _config_text(chosen)
         if self.service_config is None and policy is not None:
             self.service_config = json.dumps({"loadBalancingConfig": [{policy: {}}]})
         self.authority: str | None = given.pop(_AUTHORITY, None)
@@ -88,8 +89,8 @@ def message_limits(service_config: str | None) -> list[dict[str, Any]]:
     return entries if any(len(entry) > 1 for entry in entries) else []
 
 
-def _config_text(config: str | Mapping[str, Any] | None) -> str | None:
-    return config if config is None or isinstance(config, str) else json.dumps(config)
+def _config_text(config: str | Mapping[str, Any]) -> str:
+    return config if isinstance(config, str) else json.dumps(config)
 
 
 def _inner_options(given: Mapping[str, Any]) -> list[Option]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ from evener.grpc._channel import _engine_options
 from evener.grpc._driver import tokens
 from evener.grpc._endpoints import Kind
 from evener.grpc._not_ready import NotReady
-from evener.grpc._options import ChannelSettings, Option
+from evener.grpc._options import ChannelSettings, Option, _config_text
 from evener.grpc.aio import _calls
 from evener.grpc.aio._driver import driver_of
 from evener.grpc.aio._health import not_for_ours
@@ -170,19 +171,19 @@ class Channel(grpc.aio.Channel):
         >>> asyncio.run(main())
         'there'
         """
-        self._attached().update_endpoints(list(endpoints))
+        self._attached().update_endpoints(endpoints)
 
-    def set_service_config(self, config: str) -> list[str]:
+    def set_service_config(self, config: str | Mapping[str, Any]) -> list[str]:
         """Replaces the service config, as `evener.grpc.Channel.set_service_config` does.
 
         >>> import asyncio, evener.grpc.aio
         >>> async def main():
         ...     async with evener.grpc.aio.insecure_channel(f"static:///{server}") as channel:
-        ...         return channel.set_service_config('{"loadBalancingConfig": [{"pick_first": {}}]}')
+        ...         return channel.set_service_config({"loadBalancingConfig": [{"pick_first": {}}]})
         >>> asyncio.run(main())
         []
         """
-        return self._attached().set_service_config(config)
+        return self._attached().set_service_config(_config_text(config))
 
     def describe(self) -> str:
         """JSON of what is going on, as `evener.grpc.Channel.describe` gives it.
@@ -243,7 +244,7 @@ def insecure_channel(
     *,
     endpoints: Iterable[EndpointLike] | None = None,
     lists: Mapping[str, Iterable[EndpointLike]] | None = None,
-    lists_file: str | None = None,
+    lists_file: str | os.PathLike[str] | None = None,
     drain_timeout: float = 30.0,
     dns_refresh: float | None = None,
     seed: int | None = None,
@@ -278,7 +279,7 @@ def secure_channel(
     *,
     endpoints: Iterable[EndpointLike] | None = None,
     lists: Mapping[str, Iterable[EndpointLike]] | None = None,
-    lists_file: str | None = None,
+    lists_file: str | os.PathLike[str] | None = None,
     drain_timeout: float = 30.0,
     dns_refresh: float | None = None,
     seed: int | None = None,

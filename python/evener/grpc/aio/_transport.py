@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import grpc
@@ -144,7 +144,7 @@ class Transport(Endpoints[InnerEndpoint]):
         finally:
             self._state_waiters.discard(waiter)
 
-    def update_endpoints(self, endpoints: list[EndpointLike]) -> None:
+    def update_endpoints(self, endpoints: Iterable[EndpointLike]) -> None:
         """Hands a list to the engine, and has it obeyed before the next call."""
         self.native.update_endpoints(endpoints)
         self._driver.turn()
