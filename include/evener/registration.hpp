@@ -3,7 +3,7 @@
 //   evener::Service service;
 //   service.name = "user-service";
 //   service.port = 50051;
-//   auto registration = evener::Registration::begin(driver, "etcd:///services", service);
+//   auto registration = evener::Registration::begin(driver, "etcd:///", service);
 //   if (!registration || !registration->wait(std::chrono::seconds(5))) ...
 #ifndef EVENER_REGISTRATION_HPP
 #define EVENER_REGISTRATION_HPP

@@ -3,6 +3,7 @@
 
 using namespace evener_tests;
 using evener::grpc::detail::FindJsonMember;
+using evener::grpc::detail::InnerServiceConfig;
 using ::grpc::StatusCode;
 
 namespace {
@@ -59,14 +60,41 @@ TEST_CASE(arguments_that_are_not_obeyed_are_listed_and_warned_about) {
   arguments.SetGrpclbFallbackTimeout(1);
   arguments.SetUserAgentPrefix("x");
   const auto channel = ChannelTo({}, {}, arguments);
-  const std::vector<std::string> expected = {GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS,
-                                             GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS,
-                                             "grpc.grpclb_fallback_timeout_ms"};
+  const std::vector<std::string> expected = {GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, "grpc.grpclb_fallback_timeout_ms"};
   CHECK(channel->IgnoredArguments() == expected);
   const std::lock_guard<std::mutex> lock(mutex);
-  for (const auto& name : expected) CHECK(warnings.find(name) != std::string::npos);
+  for (const auto& name : expected) CHECK(warnings.find(name + " is not obeyed") != std::string::npos);
+  CHECK(warnings.find(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS " counts for servers given by a host name") != std::string::npos);
   CHECK(warnings.find("user_agent") == std::string::npos);
   evener::grpc::SetLogSink(nullptr);
+}
+
+TEST_CASE(arguments_about_names_reach_servers_given_by_a_host_name) {
+  ::grpc::ChannelArguments given;
+  given.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 100);
+  const evener::grpc::detail::Arguments arguments(given);
+  const auto passed = [&](const char* target) {
+    const auto inner = arguments.ForInnerChannel({target, "svc", "{}", "1"});
+    const auto list = inner.c_channel_args();
+    int value = -1;
+    for (size_t i = 0; i < list.num_args; ++i) {
+      if (std::string(list.args[i].key) == GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS) value = list.args[i].value.integer;
+    }
+    return value;
+  };
+  CHECK_EQUAL(passed("dns:///svc:80"), 100);
+  CHECK_EQUAL(passed("ipv4:10.0.0.1:80"), -1);
+  CHECK_EQUAL(passed("unix:/run/dns:"), -1);
+}
+
+// Of the addresses of one server, or of those behind its name, one gets the calls.
+TEST_CASE(grpc_does_not_balance_behind_the_engine) {
+  for (const char* target : {"dns:///svc:80", "ipv4:10.0.0.1:80,10.0.0.2:80"}) {
+    CHECK_EQUAL(InnerServiceConfig("", target), R"({"loadBalancingConfig":[{"pick_first":{}}]})");
+  }
+  for (const char* target : {"ipv4:10.0.0.1:80", "unix:/run/svc"}) {
+    CHECK_EQUAL(InnerServiceConfig("", target), R"({"loadBalancingConfig":[{"round_robin":{}}]})");
+  }
 }
 
 // Pings that servers punish: the user's own keepalive settings.

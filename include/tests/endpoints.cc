@@ -6,6 +6,30 @@ using ::grpc::StatusCode;
 
 namespace {
 
+// Holds up one call in the middle of its creation.
+class Gate final : public ::grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  std::atomic<bool> shut{false};
+  Latch entered, opened;
+
+  ::grpc::experimental::Interceptor* CreateClientInterceptor(::grpc::experimental::ClientRpcInfo*) override {
+    if (shut.exchange(false)) {
+      entered.Open();
+      opened.Wait();
+    }
+    return nullptr;
+  }
+};
+
+// Until timers of a millisecond have run out this often.
+void LetTimersRun(int times) {
+  for (int i = 0; i < times; ++i) {
+    Latch passed;
+    evener::grpc::detail::Driver::Get().At(evener::grpc::detail::InMilliseconds(1), [&](bool) { passed.Open(); });
+    passed.Wait();
+  }
+}
+
 TEST_CASE(the_list_is_replaced_while_calls_run) {
   TestServer a("A"), b("B"), c("C");
   const auto channel = ChannelTo({a.address(), b.address()});
@@ -93,6 +117,52 @@ TEST_CASE(an_endless_stream_is_cancelled_after_the_drain_timeout) {
   CHECK_EQUAL(Sum(channel, "in_flight"), 0);
 }
 
+// It is listed again while a call that began before it was removed is still being created, and is waited for.
+TEST_CASE(calls_on_an_endpoint_that_is_back_are_not_cancelled) {
+  TestServer a("A"), b("B");
+  const auto gate = std::make_shared<Gate>();
+  ChannelOptions options;
+  options.drain_timeout = std::chrono::milliseconds(50);
+  options.interceptors = {gate};
+  const auto channel = ChannelTo({a.address()}, std::move(options));
+  CHECK_EQUAL(Call(channel), "A");
+  const auto stub = Demo::NewStub(channel);
+  const auto before = NewContext(), after = NewContext();
+  const auto former = stub->Bidi(before.get());
+  Request request;
+  Reply reply;
+  CHECK(former->Write(request) && former->Read(&reply));
+  gate->shut = true;
+  ::grpc::Status status;
+  std::thread late([&] {
+    Request slow;
+    slow.set_delay_ms(30'000);
+    Call(channel, &status, slow);
+  });
+  gate->entered.Wait();
+
+  CHECK(channel->UpdateEndpoints({b.address()}).ok());
+  CHECK(!former->Read(&reply));  // until it is cancelled
+  CHECK_EQUAL(former->Finish().error_code(), StatusCode::UNAVAILABLE);
+  CHECK(channel->UpdateEndpoints({a.address()}).ok());
+  CHECK(Eventually([&] { return Call(channel) == "A"; }));
+  const auto stream = stub->Bidi(after.get());
+  CHECK(stream->Write(request) && stream->Read(&reply));
+  CHECK_EQUAL(reply.server(), "A");
+  LetTimersRun(20);
+  CHECK(stream->Write(request) && stream->Read(&reply));
+
+  gate->opened.Open();
+  late.join();
+  CHECK_EQUAL(status.error_code(), StatusCode::UNAVAILABLE);
+  CHECK(status.error_message().find("drain timeout") != std::string::npos);
+  CHECK(stream->Write(request) && stream->Read(&reply));
+  stream->WritesDone();
+  CHECK(!stream->Read(&reply));
+  CHECK(stream->Finish().ok());
+  CHECK(Eventually([&] { return Sum(channel, "in_flight") == 0; }));
+}
+
 TEST_CASE(a_killed_server_leaves_and_comes_back) {
   TestServer a("A"), b("B");
   const auto channel = ChannelTo({a.address(), b.address()});
@@ -153,6 +223,32 @@ TEST_CASE(an_endpoint_of_several_addresses_is_one_server) {
   auto share = Share(channel, 100);
   CHECK_EQUAL(share["A"], 50);
   CHECK_EQUAL(share["B"], 50);
+}
+
+// Its inner channel rests whenever a connection is lost, and the engine has it connect each time.
+TEST_CASE(connections_that_are_lost_again_and_again_are_watched_once) {
+  TestServer a("A");
+  const auto channel = ChannelTo({Endpoint(DeadAddress() + "|" + a.address())});
+  WaitUntilReady(channel, {a.address()});
+  for (int round = 0; round < 10; ++round) {  // the engine does not see every short rest
+    a.Stop();
+    CHECK(Eventually([&] { return !IsReady(channel, a.address()); }));
+    a.Start();
+    CHECK(Eventually([&] { return IsReady(channel, a.address()); }));
+  }
+  CHECK(Eventually([] { return evener::grpc::detail::Core::Watches() == 1; }));
+}
+
+TEST_CASE(a_server_given_by_a_host_name_is_connected_again) {
+  TestServer a("A");
+  const std::string name = "localhost" + a.address().substr(a.address().find(':'));
+  const auto channel = ChannelTo({name});
+  CHECK_EQUAL(Call(channel), "A");
+  a.Stop();
+  CHECK(Eventually([&] { return !IsReady(channel, name); }));
+  a.Start();
+  CHECK(Eventually([&] { return IsReady(channel, name); }));  // without a call that would have it connect
+  CHECK_EQUAL(Call(channel), "A");
 }
 
 TEST_CASE(a_list_that_cannot_be_understood_is_refused) {

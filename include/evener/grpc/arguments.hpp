@@ -7,8 +7,10 @@
 //                                     reach the inner channels as well, so that gRPC itself obeys them
 //   grpc.lb_policy_name               taken by the engine, unless the service config names a policy
 //   grpc.client_idle_timeout_ms       not obeyed: the channel does not go idle; a warning says so
-//   grpc.service_config_disable_resolution, grpc.dns_*
+//   grpc.service_config_disable_resolution
 //                                     not obeyed: the engine resolves the name, not gRPC; a warning says so
+//   grpc.dns_*                        reach the inner channels of servers given by a host name, which gRPC looks up; the engine resolves
+//                                     the target's own name; a warning says so
 //   grpc.grpclb_*, grpc.xds_*, grpc.lb.*
 //                                     not obeyed: they configure gRPC's own balancing; a warning says so
 //
@@ -37,11 +39,15 @@ namespace evener::grpc::detail {
 
 // What an inner channel is for.
 struct InnerChannelSpec {
+  std::string target;
   std::string authority;
   std::string service_config;
   // Distinct per endpoint and channel; see Arguments::ForInnerChannel().
   std::string connection_group;
 };
+
+// Whether an endpoint is given by a host name, which gRPC looks up in its inner channel.
+inline bool IsName(std::string_view endpoint_target) { return endpoint_target.substr(0, 4) == "dns:"; }
 
 class Arguments {
  public:
@@ -60,6 +66,13 @@ class Arguments {
   // Names of the arguments that are not obeyed, sorted.
   std::vector<std::string> ignored() const { return {ignored_.begin(), ignored_.end()}; }
 
+  // Names of those that count for servers given by a host name only, sorted.
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : names_) names.push_back(name);
+    return names;
+  }
+
   // Those of keepalive, as a JSON object.
   std::string KeepaliveJson() const {
     std::string json;
@@ -71,6 +84,9 @@ class Arguments {
 
   ::grpc::ChannelArguments ForInnerChannel(const InnerChannelSpec& spec) const {
     ::grpc::ChannelArguments inner = passed_;
+    if (IsName(spec.target)) {
+      for (const auto& [name, value] : names_) inner.SetInt(name, value);
+    }
     if (!Has(GRPC_ARG_DEFAULT_AUTHORITY)) inner.SetString(GRPC_ARG_DEFAULT_AUTHORITY, spec.authority);
     if (!Has(GRPC_ARG_ENABLE_RETRIES)) inner.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
     inner.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT_MAX);
@@ -90,6 +106,10 @@ class Arguments {
     if (key == GRPC_ARG_SERVICE_CONFIG || key == GRPC_ARG_LB_POLICY_NAME) return Keep(arg);
     if (key == GRPC_ARG_DEFAULT_AUTHORITY && arg.type == GRPC_ARG_STRING) authority_ = arg.value.string;
     if (key.compare(0, 14, "grpc.keepalive") == 0 && arg.type == GRPC_ARG_INTEGER) keepalive_[key] = arg.value.integer;
+    if (key.compare(0, 9, "grpc.dns_") == 0 && arg.type == GRPC_ARG_INTEGER) {
+      names_[key] = arg.value.integer;
+      return;
+    }
     if (IsIgnored(key)) {
       ignored_.insert(key);
       return;
@@ -105,7 +125,7 @@ class Arguments {
   static bool IsIgnored(std::string_view key) {
     const auto starts = [&](std::string_view prefix) { return key.substr(0, prefix.size()) == prefix; };
     return key == GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS || key == GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION ||
-           starts("grpc.dns_") || starts("grpc.grpclb_") || starts("grpc.xds_") || starts("grpc.lb.");
+           starts("grpc.grpclb_") || starts("grpc.xds_") || starts("grpc.lb.");
   }
 
   void Pass(const std::string& key, const grpc_arg& arg) {
@@ -171,6 +191,7 @@ class Arguments {
   std::string policy_;
   std::string authority_;
   std::map<std::string, int> keepalive_;
+  std::map<std::string, int> names_;
   std::set<std::string> seen_;
   std::set<std::string> ignored_;
 };
@@ -190,11 +211,12 @@ inline std::string InnerMethodConfig(std::string_view method_config) {
 }
 
 // The service config of an inner channel. One address: gRPC's round_robin, because it reconnects by itself, which gRPC's
-// pick_first does not. Several addresses of one server: pick_first, because one connection is wanted.
+// pick_first does not. Several addresses of one server, or those behind its name: pick_first, because one connection is wanted, and
+// gRPC is not to spread calls behind the engine's back; whoever watches it has it connect again.
 //
 // healthCheckConfig is not handed on: see health.hpp.
 inline std::string InnerServiceConfig(const std::string& service_config, const std::string& endpoint_target) {
-  const bool several = endpoint_target.find(',') != std::string::npos;
+  const bool several = IsName(endpoint_target) || endpoint_target.find(',') != std::string::npos;
   std::string config = several ? "{\"loadBalancingConfig\":[{\"pick_first\":{}}]"
                                : "{\"loadBalancingConfig\":[{\"round_robin\":{}}]";
   if (const auto methods = FindJsonMember(service_config, "methodConfig")) {

@@ -36,7 +36,7 @@ struct ChannelOptions : DiscoveryOptions {
   //
   //   options.lists = {{"user-service", {"10.0.0.1:50051", "10.0.0.2:50051;weight=3"}}, {"order-service", {"10.0.1.1:50051"}}};
   std::map<std::string, std::vector<Endpoint>> lists;
-  // The JSON file that they are looked up in, in place of `lists`: not both. It is read again when it changes.
+  // The JSON file that they are looked up in, read again when it changes. Not together with `lists`.
   std::string static_file;
   // Interceptors of every call, as grpc::experimental::CreateCustomChannelWithInterceptors() takes them; they see the call on the
   // endpoint it was sent to.
@@ -115,7 +115,8 @@ class Channel final : public ::grpc::ChannelInterface {
 };
 
 // Like grpc::CreateCustomChannel(): never fails at once. With a target or options that cannot be understood it gives a channel all
-// of whose calls fail with the reason, which is logged as well. Arguments that are not obeyed are warned about.
+// of whose calls fail with the reason, which is logged as well. Arguments that are not obeyed are warned about. Neither has the
+// target's secrets in it: user, password, and parameters such as "token".
 //
 // Without a service config the policy is round_robin, not gRPC's pick_first.
 inline std::shared_ptr<Channel> CreateChannel(
@@ -130,13 +131,18 @@ inline Channel::Channel(const std::string& target, std::shared_ptr<::grpc::Chann
     failure_ = detail::Inherited();
     return;
   }
+  const std::string who = "channel to " + detail::Redacted(target) + ": ";
   detail::Arguments sorted(arguments);
   ignored_ = sorted.ignored();
   for (const auto& name : ignored_) {
-    detail::Log(LogLevel::kWarning, "channel to " + target + ": the argument " + name + " is not obeyed");
+    detail::Log(LogLevel::kWarning, who + "the argument " + name + " is not obeyed");
+  }
+  for (const auto& name : sorted.names()) {
+    detail::Log(LogLevel::kWarning,
+                who + "the argument " + name + " counts for servers given by a host name, not for the target's own name");
   }
   for (const auto& finding : detail::LintArguments(sorted.KeepaliveJson())) {
-    detail::Log(LogLevel::kWarning, "channel to " + target + ": " + finding);
+    detail::Log(LogLevel::kWarning, who + finding);
   }
   detail::EngineSettings settings;
   settings.service_config =
@@ -152,8 +158,8 @@ inline Channel::Channel(const std::string& target, std::shared_ptr<::grpc::Chann
                               settings.service_config};
   failure_ = detail::Core::Open(target, settings, std::move(transport), std::move(options.observer), &core_);
   if (core_) return;
-  detail::Log(LogLevel::kError, "channel to " + target + ": " + failure_.error_message());
-  failure_ = {::grpc::StatusCode::UNAVAILABLE, "channel to " + target + ": " + failure_.error_message()};
+  failure_ = {::grpc::StatusCode::UNAVAILABLE, who + failure_.error_message()};
+  detail::Log(LogLevel::kError, failure_.error_message());
 }
 
 // The call path. A READY endpoint: one pick, one look, and the call is made on the endpoint's channel.

@@ -106,9 +106,9 @@ class Core final : public EventHandler, public std::enable_shared_from_this<Core
                                     ::grpc::ClientContext* context, ::grpc::CompletionQueue* queue) {
     if (Subchannel* const subchannel = table_.Find(ticket.endpoint)) {
       const Use use(*subchannel);
-      if (::grpc::Channel* const inner = use.ready()) {
-        StartedCall started{ticket, Lease(), subchannel->target, subchannel->id, nullptr};
-        return CreateStartedCall(inner, std::move(started), method, context, queue);
+      if (const Line* const line = use.ready()) {
+        StartedCall started{ticket, Lease(), subchannel->target, line->owner, nullptr};
+        return CreateStartedCall(line->channel.get(), std::move(started), method, context, queue);
       }
     }
     const auto endpoint = ticket.endpoint;
@@ -137,6 +137,9 @@ class Core final : public EventHandler, public std::enable_shared_from_this<Core
 
   void Handle(const Event& event) override;
 
+  // How many watches on the connectivity of inner channels run in this process: one for each channel. For tests.
+  static int64_t Watches() { return watches_; }
+
  private:
   struct StateWatcher {
     uint32_t last = 0;
@@ -155,6 +158,7 @@ class Core final : public EventHandler, public std::enable_shared_from_this<Core
   void Connect(uint32_t endpoint);
   void Disconnect(uint32_t endpoint);
   void CancelCalls(uint32_t endpoint);
+  static void CancelCallsOf(const std::shared_ptr<Subchannel>& subchannel, uint64_t owner);
   void Close(uint32_t endpoint);
   void SettleWaiters();
   void TriggerStateWatchers();
@@ -172,8 +176,10 @@ class Core final : public EventHandler, public std::enable_shared_from_this<Core
   void WatchHealth(Subchannel& subchannel);
   void AskWhy(Subchannel& subchannel);
   void TakeOver(const std::shared_ptr<Subchannel>& subchannel);
-  void Retire(const std::shared_ptr<Subchannel>& subchannel, std::shared_ptr<::grpc::Channel> channel);
+  static void Retire(const std::shared_ptr<Subchannel>& subchannel, std::shared_ptr<const Line> line);
   void AdoptServiceConfig(const std::string& json);
+
+  inline static std::atomic<int64_t> watches_{0};
 
   const uint64_t token_;
   Ledger ledger_;
@@ -213,41 +219,47 @@ inline void Core::Handle(const Event& event) {
 inline void Core::Connect(uint32_t endpoint) {
   auto& subchannel = subchannels_[endpoint];
   if (!subchannel) {
-    static std::atomic<uint64_t> last_id{0};
     subchannel = std::make_shared<Subchannel>();
-    subchannel->id = ++last_id;
     subchannel->endpoint = endpoint;
     subchannel->target = std::make_shared<const std::string>(engine().EndpointTarget(endpoint));
     table_.Put(endpoint, subchannel.get());
   }
-  if (!subchannel->channel) subchannel->Install(NewInnerChannel(*subchannel));
-  Changed(endpoint, subchannel->id, subchannel->channel);
+  if (const auto channel = subchannel->channel()) {  // which is watched
+    channel->GetState(/*try_to_connect=*/true);
+    return;
+  }
+  Retire(subchannel, subchannel->Install(NewInnerChannel(*subchannel)));
+  Changed(endpoint, subchannel->id, subchannel->channel());
 }
 
 inline void Core::Disconnect(uint32_t endpoint) {
   const auto found = subchannels_.find(endpoint);
   if (found == subchannels_.end()) return;
   const auto& subchannel = found->second;
-  auto former = std::move(subchannel->channel);
-  subchannel->Install(nullptr);
   subchannel->next.reset();
   subchannel->health.reset();
-  Retire(subchannel, std::move(former));
+  Retire(subchannel, subchannel->Install(nullptr));
   Tell(*subchannel, GRPC_CHANNEL_IDLE, {});
 }
 
+// The calls from now on are another owner's: should the endpoint be listed again, they are none of those that are cancelled.
 inline void Core::CancelCalls(uint32_t endpoint) {
-  const Subchannel* const subchannel = FindOwned(endpoint);
-  if (subchannel == nullptr) return;
-  // Looked at first: who enters later has been refused by the engine, who is inside now may not be in the registry yet.
+  const auto found = subchannels_.find(endpoint);
+  if (found == subchannels_.end()) return;
+  const auto subchannel = found->second;
+  const auto owner = std::exchange(subchannel->owner, NewNumber());
+  Retire(subchannel, subchannel->Install(subchannel->channel()));
+  CancelCallsOf(subchannel, owner);
+}
+
+inline void Core::CancelCallsOf(const std::shared_ptr<Subchannel>& subchannel, uint64_t owner) {
+  // Looked at first: who enters later gets another owner, who is inside now may not be in the registry yet.
   const bool again = subchannel->users.load() != 0;
   const std::string text =
       "the endpoint " + *subchannel->target + " was removed and this call outlasted the drain timeout";
-  CallRegistry::Get().Cancel(subchannel->id, GRPC_STATUS_UNAVAILABLE, text.c_str());
+  CallRegistry::Get().Cancel(owner, GRPC_STATUS_UNAVAILABLE, text.c_str());
   if (!again) return;
-  Driver::Get().At(InMilliseconds(1), [weak = weak_from_this(), endpoint](bool) {
-    if (auto core = weak.lock()) core->CancelCalls(endpoint);
-  });
+  Driver::Get().At(InMilliseconds(1), [subchannel, owner](bool) { CancelCallsOf(subchannel, owner); });
 }
 
 inline void Core::Close(uint32_t endpoint) {
@@ -284,7 +296,7 @@ inline std::shared_ptr<::grpc::Channel> Core::NewInnerChannel(Subchannel& subcha
   interceptors.push_back(ReportFactory());
   subchannel.service_config = InnerServiceConfig(transport_.service_config, *subchannel.target);
   const auto arguments = transport_.arguments.ForInnerChannel(
-      {authority_, subchannel.service_config, std::to_string(subchannel.id)});
+      {*subchannel.target, authority_, subchannel.service_config, std::to_string(subchannel.id)});
   return ::grpc::experimental::CreateCustomChannelWithInterceptors(
       *subchannel.target, transport_.credentials, arguments, std::move(interceptors));
 }
@@ -294,10 +306,12 @@ inline void Core::Watch(const Subchannel& subchannel, const std::shared_ptr<::gr
                         grpc_connectivity_state seen) {
   const auto changed = [weak = weak_from_this(), endpoint = subchannel.endpoint, id = subchannel.id,
                         watched = std::weak_ptr<::grpc::Channel>(channel)](bool) {
+    --watches_;
     const auto core = weak.lock();
     const auto alive = watched.lock();
     if (core && alive) core->Changed(endpoint, id, alive);
   };
+  ++watches_;
   access::Door::NotifyOnStateChange(channel.get(), seen, gpr_inf_future(GPR_CLOCK_REALTIME),
                                     Driver::Get().queue(), Driver::Tag(changed));
 }
@@ -306,18 +320,17 @@ inline void Core::Changed(uint32_t endpoint, uint64_t id, const std::shared_ptr<
   const auto found = subchannels_.find(endpoint);
   if (found == subchannels_.end() || found->second->id != id) return;
   const auto subchannel = found->second;
-  if (channel != subchannel->channel && channel != subchannel->next) return;
+  if (channel != subchannel->channel() && channel != subchannel->next) return;
   const auto state = channel->GetState(/*try_to_connect=*/true);
   Watch(*subchannel, channel, state);
-  if (channel == subchannel->channel) return Observe(*subchannel, state);
+  if (channel == subchannel->channel()) return Observe(*subchannel, state);
   if (state == GRPC_CHANNEL_READY) TakeOver(subchannel);
 }
 
 inline void Core::Refresh(uint32_t endpoint) {
   Subchannel* const subchannel = FindOwned(endpoint);
-  if (subchannel != nullptr && subchannel->channel) {
-    Observe(*subchannel, subchannel->channel->GetState(/*try_to_connect=*/true));
-  }
+  const auto channel = subchannel == nullptr ? nullptr : subchannel->channel();
+  if (channel) Observe(*subchannel, channel->GetState(/*try_to_connect=*/true));
 }
 
 inline void Core::Observe(Subchannel& subchannel, grpc_connectivity_state state) {
@@ -351,7 +364,7 @@ inline void Core::WatchHealth(Subchannel& subchannel) {
   if (!service || subchannel.health) return;
   const bool serves = subchannel.reported == GRPC_CHANNEL_READY;
   const auto initial = serves ? HealthWatch::Health::kServing : HealthWatch::Health::kUnknown;
-  subchannel.health = HealthWatch::Begin(subchannel.channel, *service, initial,
+  subchannel.health = HealthWatch::Begin(subchannel.channel(), *service, initial,
                                          [weak = weak_from_this(), endpoint = subchannel.endpoint] {
                                            if (auto core = weak.lock()) core->Refresh(endpoint);
                                          });
@@ -379,7 +392,7 @@ inline void Core::AskWhy(Subchannel& subchannel) {
     ::grpc::Status status;
     std::unique_ptr<::grpc::GenericClientAsyncResponseReader> reader;
   };
-  const auto probe = std::make_shared<Probe>(subchannel.channel);
+  const auto probe = std::make_shared<Probe>(subchannel.channel());
   probe->context.set_deadline(InMilliseconds(5000));
   const ::grpc::ByteBuffer empty;
   probe->reader = probe->stub.PrepareUnaryCall(&probe->context, "/evener.Probe/WhyNot", empty, Driver::Get().queue());
@@ -389,8 +402,9 @@ inline void Core::AskWhy(Subchannel& subchannel) {
     Subchannel* const asked = core ? core->FindOwned(endpoint) : nullptr;
     if (asked == nullptr || asked->id != id) return;
     asked->probing = false;
-    if (!asked->channel) return;
-    const auto state = asked->channel->GetState(/*try_to_connect=*/true);
+    const auto channel = asked->channel();
+    if (!channel) return;
+    const auto state = channel->GetState(/*try_to_connect=*/true);
     const bool still = state == GRPC_CHANNEL_TRANSIENT_FAILURE;
     core->Tell(*asked, state, still ? probe->status.error_message() : std::string());
   };
@@ -398,19 +412,16 @@ inline void Core::AskWhy(Subchannel& subchannel) {
 }
 
 inline void Core::TakeOver(const std::shared_ptr<Subchannel>& subchannel) {
-  auto former = std::move(subchannel->channel);
-  subchannel->Install(std::move(subchannel->next));
-  subchannel->next.reset();
-  Retire(subchannel, std::move(former));
-  Observe(*subchannel, subchannel->channel->GetState(/*try_to_connect=*/true));
+  Retire(subchannel, subchannel->Install(std::exchange(subchannel->next, nullptr)));
+  Observe(*subchannel, subchannel->channel()->GetState(/*try_to_connect=*/true));
 }
 
-// Frees the exchanged channel once nobody can be looking at it any more; see Use. Such looks last microseconds, so that a
+// Frees the exchanged line once nobody can be looking at it any more; see Use. Such looks last microseconds, so that a
 // millisecond later is soon enough to try again.
-inline void Core::Retire(const std::shared_ptr<Subchannel>& subchannel, std::shared_ptr<::grpc::Channel> channel) {
-  if (!channel || subchannel->users.load() == 0) return;
-  Driver::Get().At(InMilliseconds(1), [self = shared_from_this(), subchannel, channel = std::move(channel)](bool) mutable {
-    self->Retire(subchannel, std::move(channel));
+inline void Core::Retire(const std::shared_ptr<Subchannel>& subchannel, std::shared_ptr<const Line> line) {
+  if (!line || subchannel->users.load() == 0) return;
+  Driver::Get().At(InMilliseconds(1), [subchannel, line = std::move(line)](bool) mutable {
+    Retire(subchannel, std::move(line));
   });
 }
 
@@ -418,12 +429,12 @@ inline void Core::Retire(const std::shared_ptr<Subchannel>& subchannel, std::sha
 inline void Core::AdoptServiceConfig(const std::string& json) {
   transport_.service_config = json;
   for (auto& [endpoint, subchannel] : subchannels_) {
-    if (!subchannel->channel) continue;
-    if (subchannel->channel->GetState(false) == GRPC_CHANNEL_READY) ObserveHealth(*subchannel);
+    if (!subchannel->channel()) continue;
+    if (subchannel->channel()->GetState(false) == GRPC_CHANNEL_READY) ObserveHealth(*subchannel);
     if (InnerServiceConfig(json, *subchannel->target) == subchannel->service_config) continue;
     subchannel->next = NewInnerChannel(*subchannel);
     if (subchannel->reported != GRPC_CHANNEL_READY) TakeOver(subchannel);
-    Changed(endpoint, subchannel->id, subchannel->next ? subchannel->next : subchannel->channel);
+    Changed(endpoint, subchannel->id, subchannel->next ? subchannel->next : subchannel->channel());
   }
 }
 

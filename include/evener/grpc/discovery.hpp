@@ -48,7 +48,7 @@ struct DiscoveryOptions {
   // How long the first calls wait for the target's first answer before they fail (and the fallback target is used). Unset: 5 s. 0: for
   // ever. Calls that wait for ready go on waiting.
   std::optional<std::chrono::milliseconds> initial_timeout;
-  // A target to use while the main one has never answered.
+  // A target to use while the main one has never answered. Not together with ChannelOptions::endpoints.
   std::string fallback_target;
   // How long a set that becomes empty stays as it was before the emptiness is believed. Unset: 30 s. 0: not at all.
   std::optional<std::chrono::milliseconds> empty_hold;

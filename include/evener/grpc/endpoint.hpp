@@ -28,7 +28,8 @@ enum class Condition : uint32_t {
 
 // One server: where it listens, and its part of the load.
 struct Endpoint {
-  // "host:port", "[v6]:port" or "unix:/path"; several addresses of the same server separated by commas.
+  // "host:port", "[v6]:port" or "unix:/path"; several addresses of the same server separated by commas. A host name is one server too,
+  // whatever addresses it has: they are tried in turn, and one gets the calls.
   std::string addresses;
   // Share relative to the other endpoints, for weighted_round_robin. 0 = drain: no new calls, running ones finish.
   uint32_t weight = 1;

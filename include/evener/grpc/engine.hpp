@@ -49,6 +49,11 @@ std::string ReadText(Ask ask) {
   }
 }
 
+// The text without the secrets of targets in it, for logs and statuses.
+inline std::string Redacted(const std::string& target) {
+  return ReadText([&](evener_text* out) { return evener_redact_target(target.data(), target.size(), out); });
+}
+
 // An error's text. One that does not fit is cut: the call is not repeated for it.
 class ErrorText {
  public:

@@ -204,7 +204,7 @@ class ResolverHost {
     }
     Drop(running);
     const std::string reason = failure ? *failure : "the factory made no resolver";
-    Log(LogLevel::kWarning, "resolver of " + running.target + ": " + reason);
+    Log(LogLevel::kWarning, "resolver of " + Redacted(running.target) + ": " + reason);
     static_cast<void>(ResolverSink(number).Fail(reason));
     StartLater(number, running.failures++);
   }
@@ -237,7 +237,7 @@ class ResolverHost {
   }
 
   static void Warn(const Running& running, const std::optional<std::string>& failure) {
-    if (failure) Log(LogLevel::kWarning, "resolver of " + running.target + ": " + *failure);
+    if (failure) Log(LogLevel::kWarning, "resolver of " + Redacted(running.target) + ": " + *failure);
   }
 
   std::shared_ptr<const ResolverFactory> FactoryOf(const std::string& target) {

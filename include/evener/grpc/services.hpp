@@ -19,7 +19,7 @@ using evener::Registration;
 using evener::RegistrationOptions;
 using evener::Service;
 
-// Registers a server that runs in this process, in "etcd:///services" or "consul:", until the answer is destroyed. A server on
+// Registers a server that runs in this process, in "etcd:///" or "consul:", until the answer is destroyed. A server on
 // gRPC begins this after BuildAndStart(), and closes it before Shutdown(). In a forked child: EVENER_SHUT_DOWN, and why.
 inline Result<Registration> Register(const std::string& target, const Service& service, const RegistrationOptions& options = {}) {
   if (detail::Driver::IsInherited()) return {EVENER_SHUT_DOWN, detail::Inherited().error_message()};
