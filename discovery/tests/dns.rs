@@ -244,7 +244,26 @@ fn a_family_that_fails_keeps_what_it_had_and_does_not_hold_the_other_up() {
     backend.until_reset(&["127.0.0.1:80", "[::1]:80"]);
     double.is_deaf.store(true, Ordering::SeqCst);
     bind.update("update add svc.example.test 1 A 127.0.0.2");
-    backend.until_reset(&["127.0.0.1:80", "127.0.0.2:80", "[::1]:80"]);
+    backend.until("what fails is told", |event| match event {
+        Event::Skipped { count: 1, example } => {
+            assert!(example.contains("svc.example.test. AAAA"), "{example}");
+            Some(())
+        }
+        Event::Failed(error) => panic!("{error}"),
+        _ => None,
+    });
+    // Once, and nothing else is wrong.
+    let mut confirmed = 0;
+    let mut seen = Vec::new();
+    backend.until("what goes on", |event| {
+        match event {
+            Event::Confirmed { .. } => confirmed += 1,
+            Event::Reset { parts, .. } => seen = written(&parts),
+            other => panic!("{other:?}"),
+        }
+        (confirmed >= 2 && !seen.is_empty()).then_some(())
+    });
+    assert_eq!(seen, ["127.0.0.1:80", "127.0.0.2:80", "[::1]:80"]);
 
     let began = Instant::now();
     Backend::open(&target, &quick()).until_reset(&["127.0.0.1:80", "127.0.0.2:80"]);

@@ -1,6 +1,6 @@
 //! Registration with a Consul agent: a service that gives signs of life, and is put there again whenever it is not.
 //!
-//! A service belongs to whoever wrote its owner into its metadata. One that is there before our first write is taken over only
+//! A service belongs to whoever wrote its owner into its metadata. One that is there before our first write of it is taken over only
 //! where it has our own address: by a server that was restarted. One that somebody has taken from us is left alone.
 //! Consul knows no weight 0, so a server that drains is in maintenance.
 
@@ -33,13 +33,16 @@ pub(super) struct ConsulRegistrar {
     id: Option<String>,
     /// What is there, as far as we know.
     held: Option<Held>,
-    /// Whether it was ever there.
-    was_ours: bool,
+    /// The id under which it was last put there.
+    written: Option<String>,
 }
 
+/// What the agent accepted last.
 struct Held {
     body: Value,
-    is_draining: bool,
+    /// `None` while something that was asked since then has not been heard to its end, or was refused: what the agent
+    /// holds by now is not certain, and only writing it anew makes it so.
+    is_draining: Option<bool>,
 }
 
 /// Nothing is connected yet.
@@ -62,7 +65,7 @@ pub(super) fn registrar(
         token: definition.extra.get("Token").and_then(Value::as_str).map(ToOwned::to_owned),
         id: None,
         held: None,
-        was_ours: false,
+        written: None,
     })
 }
 
@@ -76,15 +79,16 @@ impl Registrar for ConsulRegistrar {
         let is_draining = record.weight() == 0;
         let published = Published { ttl: Some(agent::ttl(&record.definition)) };
         self.id = Some(record.id().to_owned());
-        let held = self.held.take().filter(|held| held.body == body);
-        let is_done = match held {
-            Some(held) => held.is_draining == is_draining || self.maintain(is_draining).await?,
-            None => false,
+        // What was accepted stays, and is kept alive, until something else is: a write that fails takes nothing away.
+        let known = self.held.as_mut().and_then(|held| Some((held.body == body, held.is_draining.take()?)));
+        let is_done = match known {
+            Some((true, was_draining)) => was_draining == is_draining || self.maintain(is_draining).await?,
+            _ => false,
         };
         if !is_done {
             self.register(&body, is_draining).await?;
         }
-        self.held = Some(Held { body, is_draining });
+        self.held = Some(Held { body, is_draining: Some(is_draining) });
         Ok(published)
     }
 
@@ -130,13 +134,16 @@ impl Registrar for ConsulRegistrar {
 
 impl ConsulRegistrar {
     /// Makes sure that nobody else has the id.
-    async fn claim(&self, body: &Value) -> Result<(), SourceError> {
-        let id = self.id.as_deref().unwrap_or_default();
-        let Some(service) = self.service(id).await? else { return Ok(()) };
+    async fn claim(&mut self, body: &Value) -> Result<(), SourceError> {
+        let id = self.id.clone().unwrap_or_default();
+        let Some(service) = self.service(&id).await? else { return Ok(()) };
         let is_ours = agent::owner(&service) == Some(self.owner.as_str());
-        if is_ours || (!self.was_ours && agent::has_address_of(&service, body)) {
+        let may_inherit = self.written.as_ref() != Some(&id);
+        if is_ours || (may_inherit && agent::has_address_of(&service, body)) {
             return Ok(());
         }
+        // No sign of life for what somebody else has put there.
+        self.held = None;
         let (address, port) = (&service["Address"], &service["Port"]);
         let text = format!(
             "registration: the service id {id} is taken by another server, at {address}:{port}; give this one another id"
@@ -146,11 +153,10 @@ impl ConsulRegistrar {
 
     async fn register(&mut self, body: &Value, is_draining: bool) -> Result<(), SourceError> {
         self.claim(body).await?;
-        let question =
-            Question::put("/v1/agent/service/register".to_owned()).with("replace-existing-checks", "true");
-        let answer = self.ask(Question { body: Some(body.to_string().into_bytes()), ..question }).await?;
+        let answer = self.ask(registration(body, is_draining)).await?;
         expect(&answer, "registration")?;
-        self.was_ours = true;
+        self.written.clone_from(&self.id);
+        self.held = Some(Held { body: body.clone(), is_draining: None });
         let was_draining = self.maintenance().await?.as_deref() == Some(REASON);
         let is_known = is_draining == was_draining || self.maintain(is_draining).await?;
         // An agent that knew such a check keeps its status, whatever the registration says: the critical one of a server
@@ -243,6 +249,23 @@ impl ConsulRegistrar {
     }
 }
 
+/// What puts a service there. One that drains must not pass for a moment before it is in maintenance: a check that is new
+/// waits for the sign of life that comes after that, and maintenance that is on already, a check like others to the
+/// agent, is not replaced.
+fn registration(body: &Value, is_draining: bool) -> Question {
+    let question = Question::put("/v1/agent/service/register".to_owned());
+    if !is_draining {
+        let body = Some(body.to_string().into_bytes());
+        return Question { body, ..question.with("replace-existing-checks", "true") };
+    }
+    let mut body = body.clone();
+    let checks = body.get_mut("Checks").and_then(Value::as_array_mut).into_iter().flatten();
+    for check in checks.filter_map(Value::as_object_mut) {
+        check.insert("Status".to_owned(), "critical".into());
+    }
+    Question { body: Some(body.to_string().into_bytes()), ..question }
+}
+
 /// What the agent says where it has lost a service or a check: 404, and 500 from older ones.
 fn is_unknown(answer: &Answer) -> bool {
     let text = answer.text();
@@ -253,6 +276,10 @@ fn is_unknown(answer: &Answer) -> bool {
 fn expect(answer: &Answer, what: &str) -> Result<(), SourceError> {
     if answer.is_success() { Ok(()) } else { Err(answer.refusal(what).error) }
 }
+
+#[cfg(test)]
+#[path = "consul_tests.rs"]
+mod with_consul;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 //! address, so by a server that was restarted before its old lease ran out; one that somebody has taken from us is
 //! never taken back while it is there. etcd makes no checks of its own: those of a definition mean nothing to it.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ use crate::target::etcd::{EtcdFormat, EtcdTarget, parse_any_path, prefix};
 const ANSWER: Duration = Duration::from_secs(4);
 /// How often somebody else may write the key between our look at it and our write.
 const RACES: usize = 5;
+/// How many leases are remembered that may still hold our key.
+const PAST: usize = 4;
 
 /// One key in etcd, and its lease.
 pub(super) struct EtcdRegistrar {
@@ -39,16 +42,21 @@ pub(super) struct EtcdRegistrar {
     /// Something was asked and the answer not waited for.
     is_asking: bool,
     lease: Option<Lease>,
-    /// A lease that was not heard of for its whole time to live, and may still hold our key.
-    past: Option<i64>,
+    /// The last leases that were not heard of for their whole time to live, and may still hold our key.
+    past: VecDeque<i64>,
     /// The stream of signs of life, taken out while one is given.
-    beats: Option<(LeaseKeeper, LeaseKeepAliveStream)>,
+    beats: Option<Beats>,
+    /// The member that was asked last, for people.
+    asked: String,
     /// The key that was written last.
     written: Option<String>,
     /// When the files for TLS are looked at.
     files: Instant,
     dice: Dice,
 }
+
+/// A stream of signs of life, to write and to read.
+type Beats = (LeaseKeeper, LeaseKeepAliveStream);
 
 #[derive(Clone, Copy)]
 struct Lease {
@@ -64,8 +72,8 @@ struct Claim {
     key: String,
     value: String,
     endpoint: Endpoint,
-    /// A lease that was ours before.
-    past: Option<i64>,
+    /// Leases that were ours before.
+    past: VecDeque<i64>,
     /// A record of the same address by another lease is one of ours, from before a restart.
     may_inherit: bool,
 }
@@ -89,8 +97,9 @@ pub(super) fn registrar(
         session: None,
         is_asking: false,
         lease: None,
-        past: None,
+        past: VecDeque::new(),
         beats: None,
+        asked: String::new(),
         written: None,
         files: Instant::now() + FILES,
         dice,
@@ -126,7 +135,7 @@ impl EtcdRegistrar {
         };
         let key = prefix(&self.target.uri.path, format) + &last;
         let may_inherit = self.written.as_ref() != Some(&key);
-        Ok(Claim { key, value, endpoint, past: self.past, may_inherit })
+        Ok(Claim { key, value, endpoint, past: self.past.clone(), may_inherit })
     }
 
     /// The lease we have, or a new one.
@@ -146,7 +155,9 @@ impl EtcdRegistrar {
     /// A lease that was not heard of for so long has expired, or will before we can do anything about it.
     fn judge_lease(&mut self) {
         if let Some(lease) = self.lease.filter(|lease| lease.known.elapsed() >= lease.ttl) {
-            self.past = Some(lease.id);
+            // A registry that was away may have renewed all of them when it came back.
+            self.past.truncate(PAST - 1);
+            self.past.push_front(lease.id);
             self.forget_lease();
         }
     }
@@ -174,25 +185,26 @@ impl EtcdRegistrar {
         F: Fn(Session) -> A,
         A: Future<Output = Result<T, Failure>>,
     {
-        match self.ask_once(&question).await {
+        match self.ask_once("a request", &question).await {
             Err(failure) if failure.may_be_token() && self.connector.has_user() => {
-                self.ask_once(&question).await
+                self.ask_once("a request", &question).await
             }
             answer => answer,
         }
     }
 
-    async fn ask_once<T, F, A>(&mut self, question: &F) -> Result<T, Failure>
+    async fn ask_once<T, F, A>(&mut self, what: &str, question: F) -> Result<T, Failure>
     where
-        F: Fn(Session) -> A,
+        F: FnOnce(Session) -> A,
         A: Future<Output = Result<T, Failure>>,
     {
         if std::mem::replace(&mut self.is_asking, true) {
             self.connector.rotate(Instant::now());
         }
         let session = self.session().await?;
+        self.connector.member().clone_into(&mut self.asked);
         let answer = timeout(ANSWER, question(session.clone())).await;
-        let answer = answer.unwrap_or_else(|_| Err(Failure::timeout("a request", ANSWER)));
+        let answer = answer.unwrap_or_else(|_| Err(Failure::timeout(what, ANSWER)));
         self.is_asking = false;
         match &answer {
             Err(failure) if is_of_the_connection(failure.kind) => {
@@ -225,6 +237,7 @@ impl EtcdRegistrar {
         }
         if let Err(failure) = &answer {
             self.is_asking = false;
+            self.connector.member().clone_into(&mut self.asked);
             self.connector.rotate(Instant::now());
             if failure.kind == Kind::Credentials {
                 self.connector.refused();
@@ -240,7 +253,7 @@ impl EtcdRegistrar {
     }
 
     fn told(&self, failure: &Failure) -> SourceError {
-        failure.source_error(self.connector.member())
+        failure.source_error(&self.asked)
     }
 
     async fn try_publish(&mut self, claim: &Claim) -> Result<Lease, Failure> {
@@ -269,34 +282,16 @@ impl EtcdRegistrar {
         self.ask(remove).await
     }
 
+    /// Like any question it takes the connection with it: one that is given up leaves it to another member.
     async fn try_beat(&mut self, lease: Lease) -> Result<Beat, Failure> {
-        let session = match self.session.clone() {
-            Some(session) => session,
-            None => {
-                let session = self.session().await?;
-                self.session = Some(session.clone());
-                session
-            }
-        };
-        let (keeper, stream, ttl) = match self.beats.take() {
-            Some((mut keeper, mut stream)) => {
-                keeper.keep_alive().await?;
-                let answer = stream.message().await?;
-                let closed =
-                    || Failure::new(Kind::Unreachable, "the server closed the stream of signs of life");
-                let ttl = answer.ok_or_else(closed)?.ttl();
-                (keeper, stream, ttl)
-            }
-            None => {
-                let mut leases = session.lease;
-                let (keeper, stream) = leases.keep_alive(lease.id).await?;
-                (keeper, stream, 1)
-            }
-        };
-        if ttl <= 0 {
+        // A stream over a connection that was given up is of no use.
+        let beats = self.beats.take().filter(|_| self.session.is_some());
+        let sign = |session| give_sign(session, beats, lease.id);
+        let (beats, is_alive) = self.ask_once("a sign of life", sign).await?;
+        if !is_alive {
             return Ok(Beat::Gone);
         }
-        self.beats = Some((keeper, stream));
+        self.beats = Some(beats);
         Ok(Beat::Alive)
     }
 }
@@ -315,7 +310,7 @@ impl Registrar for EtcdRegistrar {
             Ok(lease) => lease,
             Err(failure) => return Err(self.told(&failure)),
         };
-        self.past = None;
+        self.past.clear();
         self.is_known(lease.id);
         let before = self.written.replace(claim.key.clone());
         if let Some(before) = before.filter(|before| *before != claim.key)
@@ -329,9 +324,7 @@ impl Registrar for EtcdRegistrar {
     async fn beat(&mut self) -> Result<Beat, SourceError> {
         let Some(lease) = self.lease else { return Ok(Beat::Gone) };
         self.judge_files().await;
-        let answer = timeout(ANSWER, self.try_beat(lease)).await;
-        let answer = answer.unwrap_or_else(|_| Err(Failure::timeout("a sign of life", ANSWER)));
-        match answer {
+        match self.try_beat(lease).await {
             Ok(Beat::Alive) => {
                 self.is_known(lease.id);
                 Ok(Beat::Alive)
@@ -346,9 +339,9 @@ impl Registrar for EtcdRegistrar {
             }
             Err(failure) => {
                 let told = self.told(&failure);
-                self.session = None;
-                self.beats = None;
-                if !failure.may_be_token() {
+                // Where the connection was at fault another member's turn has come already.
+                if !is_of_the_connection(failure.kind) {
+                    self.session = None;
                     self.connector.rotate(Instant::now());
                 }
                 Err(told)
@@ -385,7 +378,8 @@ impl Registrar for EtcdRegistrar {
             return Err(self.told(&failure));
         }
         // With a lease goes whatever else may have been written with it.
-        for lease in [self.past, self.lease.map(|lease| lease.id)].into_iter().flatten() {
+        let leases: Vec<i64> = self.past.iter().copied().chain(self.lease.map(|lease| lease.id)).collect();
+        for lease in leases {
             let revoke =
                 |mut session: Session| async move { Ok(session.lease.revoke(lease).await.map(drop)?) };
             match self.ask(revoke).await {
@@ -394,7 +388,8 @@ impl Registrar for EtcdRegistrar {
             }
         }
         self.forget_lease();
-        (self.past, self.written) = (None, None);
+        self.past.clear();
+        self.written = None;
         Ok(())
     }
 }
@@ -425,6 +420,19 @@ fn endpoint(record: &Record) -> Result<Endpoint, String> {
     })
 }
 
+/// Gives a sign of life over the stream that there is, or a new one. Says whether the lease is known.
+async fn give_sign(session: Session, beats: Option<Beats>, lease: i64) -> Result<(Beats, bool), Failure> {
+    let Some((mut keeper, mut stream)) = beats else {
+        let mut leases = session.lease;
+        // Its first answer has come by then.
+        return Ok((leases.keep_alive(lease).await?, true));
+    };
+    keeper.keep_alive().await?;
+    let closed = || Failure::new(Kind::Unreachable, "the server closed the stream of signs of life");
+    let answer = stream.message().await?.ok_or_else(closed)?;
+    Ok(((keeper, stream), answer.ttl() > 0))
+}
+
 async fn read(mut session: Session, key: String) -> Result<Option<KeyValue>, Failure> {
     let answer = session.kv.get(key, Some(GetOptions::new())).await?;
     Ok(answer.kvs().first().cloned())
@@ -448,7 +456,7 @@ async fn write(session: Session, claim: Claim, lease: i64) -> Result<(), Failure
 fn condition(claim: &Claim, lease: i64, found: Option<&KeyValue>) -> Result<Compare, Failure> {
     let key = claim.key.clone();
     let Some(found) = found else { return Ok(Compare::create_revision(key, CompareOp::Equal, 0)) };
-    if found.lease() == lease || Some(found.lease()) == claim.past {
+    if found.lease() == lease || claim.past.contains(&found.lease()) {
         return Ok(Compare::lease(key, CompareOp::Equal, found.lease()));
     }
     let other = decode(&claim.key, found.value()).ok().flatten();

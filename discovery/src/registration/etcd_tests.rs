@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use evener_test_servers::{Authority, Etcd, EtcdOptions, EtcdTls, Pair, Proxy, Scratch};
+use evener_test_servers::{Authority, Etcd, EtcdCluster, EtcdOptions, EtcdTls, Pair, Proxy, Scratch};
 
 use super::*;
 use crate::credentials::{Credentials, Secret, TlsFiles};
@@ -158,6 +158,27 @@ async fn a_key_of_somebody_else_is_left_and_one_of_our_own_past_is_not() {
     assert_eq!(second.verify(&record).await.unwrap(), Finding::Intact);
 }
 
+/// A registry that was away renews the leases that it knows when it is back.
+#[tokio::test]
+async fn a_key_under_a_lease_before_the_last_one_is_still_ours() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut registrar = to(&etcd, "svc");
+    let mut record = record("10.0.0.1");
+    record.definition.ttl = Duration::from_secs(60);
+    registrar.publish(&record).await.unwrap();
+    // Several in a row of which nothing is heard, and only the first one holds anything.
+    for count in [1, 2, 3, PAST] {
+        registrar.lease().await.unwrap();
+        registrar.lease.as_mut().unwrap().ttl = Duration::ZERO;
+        registrar.judge_lease();
+        assert_eq!((registrar.past.len(), registrar.lease.is_none()), (count, true));
+    }
+    record.definition.weight = 3;
+    registrar.publish(&record).await.unwrap();
+    assert_eq!(registrar.verify(&record).await.unwrap(), Finding::Intact);
+    assert_eq!(registrar.past.len(), 0);
+}
+
 #[tokio::test]
 async fn an_expired_token_is_replaced_in_the_middle() {
     let options = EtcdOptions { arguments: vec!["--auth-token-ttl=1".to_owned()], ..EtcdOptions::default() };
@@ -225,6 +246,34 @@ async fn certificates_that_change_are_shown_from_then_on() {
     registrar.files = Instant::now();
     assert_eq!(registrar.verify(&record).await.unwrap(), Finding::Intact);
     assert_eq!((registrar.lease.unwrap().id, proxy.accepted()), (lease, accepted + 1));
+}
+
+/// A sign of life that is given up, as the keeper does before a short lease runs out, takes its connection along.
+#[tokio::test]
+async fn a_member_that_falls_silent_is_left_with_the_first_sign_of_life() {
+    let Some(cluster) = EtcdCluster::start() else { return };
+    let leader = cluster.leader().expect("a leader");
+    let followers: Vec<&Etcd> = cluster
+        .members()
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| *number != leader)
+        .map(|(_, etcd)| etcd)
+        .collect();
+    let target = format!("etcd://{},{}/svc", followers[0].client(), followers[1].client());
+    let mut registrar = with(&target, Credentials::default());
+    let mut record = record("10.0.0.1");
+    record.definition.ttl = Duration::from_secs(60);
+    registrar.publish(&record).await.unwrap();
+    assert_eq!(registrar.beat().await.unwrap(), Beat::Alive);
+    let is_asked =
+        |registrar: &EtcdRegistrar, etcd: &Etcd| registrar.connector.member().ends_with(&etcd.client());
+    let silent = followers.iter().find(|etcd| is_asked(&registrar, etcd)).expect("one of both");
+    silent.pause();
+    assert!(timeout(Duration::from_millis(500), registrar.beat()).await.is_err());
+    assert_eq!(registrar.beat().await.unwrap(), Beat::Alive);
+    assert!(!is_asked(&registrar, silent), "{}", registrar.connector.member());
+    silent.resume();
 }
 
 /// One member after the other is asked until one answers.

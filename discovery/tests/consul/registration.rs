@@ -294,6 +294,36 @@ fn a_server_that_comes_back_over_its_failed_check_passes_at_once() {
 }
 
 #[test]
+fn an_update_that_is_refused_leaves_the_server_as_it_was() {
+    let Some(consul) = shared() else { return };
+    let runtime = Runtime::new();
+    let mut refused = definition("refused", 1011);
+    refused.ttl = Duration::from_secs(2);
+    let registration = start(consul, &runtime, refused);
+    let note = |text: String| Some(BTreeMap::from([("note".to_owned(), text)]));
+    // Longer than Consul allows.
+    registration.update(None, note("x".repeat(600)));
+    let is_told = || {
+        let told = registration.status().and_then(|status| status.last_error);
+        told.is_some_and(|error| error.message.contains("Invalid Service Meta"))
+    };
+    eventually("a refusal", LIMIT, is_told);
+    // So many signs of life take twice its time to live.
+    let beats = registration.status().unwrap().beats;
+    eventually("signs of life", LIMIT, || registration.status().unwrap().beats >= beats + 6);
+    assert!(is_told(), "{:?}", registration.status());
+    assert!(matches!(registration.state(), RegistrationState::Registered { .. }), "{registration:?}");
+    assert_eq!(registration.status().unwrap().publications, 1);
+    assert_eq!(checks(consul, "refused")["refused-1011:alive"], "passing");
+    registration.update(None, note("short".to_owned()));
+    eventually("it is updated", LIMIT, || {
+        consul.get("/v1/agent/service/refused-1011")["Meta"]["note"] == "short"
+    });
+    eventually("nothing is wrong", LIMIT, || registration.status().unwrap().last_error.is_none());
+    assert!(registration.close(Duration::ZERO, LIMIT));
+}
+
+#[test]
 fn what_a_token_may_not_register_is_said_and_done_once_it_may() {
     let master = "11111111-2222-3333-4444-555555555555";
     let options = ConsulOptions { acl_token: Some(master.to_owned()), ..ConsulOptions::default() };

@@ -177,6 +177,28 @@ fn a_key_that_is_taken_is_told_and_taken_back_when_it_is_free() {
     assert!(is_there(&etcd, "svc/svc-1"));
 }
 
+/// SIGSTOP: the connection stands, and nothing comes of it.
+#[test]
+fn a_short_lease_does_not_depend_on_one_silent_member() {
+    let Some(cluster) = EtcdCluster::start() else { return };
+    let leader = cluster.leader().expect("a leader");
+    let others: Vec<&Etcd> = (1..3).map(|step| &cluster.members()[(leader + step) % 3]).collect();
+    let proxies: Vec<Proxy> = others.iter().map(|etcd| Proxy::start(&etcd.client())).collect();
+    let servers: Vec<String> = proxies.iter().map(Proxy::address).collect();
+    let runtime = Runtime::new();
+    let registration = register(&runtime, &servers.join(","), definition("svc", 1));
+    assert!(registration.wait_registered(LIMIT));
+    let used = proxies.iter().position(|proxy| proxy.accepted() > 0).expect("one of both");
+    let beats = registration.status().unwrap().beats;
+    others[used].pause();
+    // So many take twice the time to live.
+    eventually("signs of life", LIMIT, || registration.status().unwrap().beats >= beats + 7);
+    assert!(matches!(registration.state(), RegistrationState::Registered { .. }), "{registration:?}");
+    assert!(is_there(&cluster.members()[leader], "svc/svc-1"));
+    assert!(proxies[1 - used].accepted() > 0);
+    others[used].resume();
+}
+
 #[test]
 fn one_member_of_three_may_go_without_a_break() {
     let Some(cluster) = EtcdCluster::start() else { return };

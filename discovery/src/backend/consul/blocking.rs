@@ -21,6 +21,8 @@ const CUT_AFTER: Duration = Duration::from_secs(25);
 ///   changes, faulty headers) get the one that Consul's documentation names, two at once and one every 15 s after that.
 ///   Answers that do bring a change under an index that went forward get a wider one, since they are what is being
 ///   waited for: a rolling deployment must not be seen every 15 s only.
+/// - A look that somebody asked for costs nothing: whoever asks is limited already, and what follows would be a time in
+///   which nothing is watched.
 #[derive(Clone, Debug)]
 pub(crate) struct Blocking {
     index: u64,
@@ -29,6 +31,8 @@ pub(crate) struct Blocking {
     idle: Bucket,
     changes: Bucket,
     next_at: Option<Instant>,
+    /// The question that is asked now is a look.
+    is_look: bool,
 }
 
 /// One question.
@@ -47,7 +51,7 @@ impl Blocking {
     pub fn new(wait: Duration, slack: Duration) -> Self {
         let idle = Bucket::new(2, Duration::from_secs(15));
         let changes = Bucket::new(30, Duration::from_millis(500));
-        Self { index: 0, wait, slack, idle, changes, next_at: None }
+        Self { index: 0, wait, slack, idle, changes, next_at: None, is_look: false }
     }
 
     /// The next question. Consul adds up to a sixteenth of the wait at random.
@@ -66,7 +70,7 @@ impl Blocking {
     pub fn answered(&mut self, header: Option<u64>, changed: bool, asked: Instant, now: Instant) {
         let waited = self.index > 0 && now.saturating_duration_since(asked) >= self.wait;
         let went_on = header.is_some_and(|index| index > 0 && index >= self.index);
-        let was_free = waited && !changed && went_on;
+        let was_free = std::mem::take(&mut self.is_look) || (waited && !changed && went_on);
         self.index = match header {
             None | Some(0) => 1,
             Some(index) if index < self.index => 0,
@@ -78,7 +82,7 @@ impl Blocking {
 
     /// No answer, or one that cannot be used.
     pub const fn failed(&mut self) {
-        self.index = 0;
+        self.begin_anew();
         self.next_at = None;
     }
 
@@ -90,9 +94,16 @@ impl Blocking {
         }
     }
 
-    /// Somebody doubts what is known: the next question does not wait.
+    /// Somebody doubts what is known: the next question does not wait, and costs nothing. To be called seldom.
     pub const fn look(&mut self) {
         self.index = 0;
+        self.is_look = true;
+    }
+
+    /// The next question does not wait, since what is known of the index is of no use to whoever is asked.
+    pub const fn begin_anew(&mut self) {
+        self.index = 0;
+        self.is_look = false;
     }
 
     /// A proxy is between: it would cut a long wait.
@@ -219,6 +230,33 @@ mod tests {
         assert_eq!(now - start, Duration::from_secs(45));
     }
 
+    #[test]
+    fn a_look_costs_nothing_whatever_it_brings() {
+        let (mut blocking, mut now) = (blocking(), Instant::now());
+        blocking.answered(Some(5), true, now, now);
+        for index in 5..50 {
+            now += Duration::from_secs(5);
+            blocking.look();
+            assert_eq!(blocking.ask().index, 0);
+            blocking.answered(Some(index), index % 3 == 0, now, now);
+            assert_eq!((blocking.ask().index, blocking.pause(now)), (index, Duration::ZERO));
+        }
+        // The buckets are full, and only one question was a look.
+        let mut pauses = Vec::new();
+        for index in 50..53 {
+            blocking.answered(Some(index), false, now, now);
+            pauses.push(blocking.pause(now).as_secs());
+        }
+        assert_eq!(pauses, [0, 0, 15]);
+        // Neither is one that failed, nor one that somebody else is asked instead.
+        for forget in [Blocking::failed, Blocking::begin_anew] {
+            blocking.look();
+            forget(&mut blocking);
+            blocking.answered(Some(60), false, now, now);
+            assert!(blocking.pause(now) > Duration::ZERO);
+        }
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Answer { header: Option<u64>, changed: bool, after: u64 },
@@ -264,14 +302,23 @@ mod tests {
             }
         }
 
-        /// However the answers come, there are never more questions than the buckets allow, and no pause is longer than
-        /// the bucket takes for one.
+        /// However the answers come, there are never more questions than the buckets allow, looks aside, and no pause is
+        /// longer than the bucket takes for one.
         #[test]
-        fn no_hot_loop(headers in prop::collection::vec(prop::option::of(0..20_u64), 1..60), changed in any::<bool>()) {
+        fn no_hot_loop(
+            answers in prop::collection::vec((prop::option::of(0..20_u64), prop::bool::weighted(0.2)), 1..60),
+            changed in any::<bool>(),
+        ) {
             let (mut blocking, start) = (blocking(), Instant::now());
             let mut now = start;
             let mut asked = 0_u32;
-            for header in headers {
+            for (header, is_look) in answers {
+                if is_look {
+                    blocking.look();
+                    blocking.answered(header, changed, now, now);
+                    prop_assert_eq!(blocking.pause(now), Duration::ZERO);
+                    continue;
+                }
                 asked += 1;
                 blocking.answered(header, changed, now, now);
                 let pause = blocking.pause(now);

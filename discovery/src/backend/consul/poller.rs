@@ -130,7 +130,7 @@ impl Poller {
         let mut doubt = Refusal::from(doubt);
         if self.consistency == ConsulConsistency::Stale {
             // Whoever lags so far behind is not asked: the leader is.
-            self.blocking.look();
+            self.blocking.begin_anew();
             match self.ask_leader().await {
                 Ok(answer) => return Ok(Outcome { answer, doubt: None }),
                 Err(refusal) => doubt.retry_after = refusal.retry_after,

@@ -126,19 +126,29 @@ impl Environment {
         Ok(())
     }
 
+    /// Those that can be found. One with a name that cannot is looked up again when these have failed.
+    ///
+    /// # Errors
+    /// There is none.
     async fn find_servers(&self) -> Result<Vec<Server>, SourceError> {
-        let mut addresses = Vec::new();
+        if self.chosen.is_empty() {
+            return self.open(&self.settings.servers);
+        }
+        let (mut addresses, mut failed) = (Vec::new(), None);
         for address in &self.chosen {
             match address {
                 Address::Ip(address) => addresses.push(*address),
-                Address::Name { host, port } => addresses.extend(self.look_server_up(host, *port).await?),
+                Address::Name { host, port } => match self.look_server_up(host, *port).await {
+                    Ok(found) => addresses.extend(found),
+                    Err(error) => failed = Some(error),
+                },
                 _ => {}
             }
         }
-        if self.chosen.is_empty() {
-            addresses.clone_from(&self.settings.servers);
+        match failed {
+            Some(error) if addresses.is_empty() => Err(error),
+            _ => self.open(&addresses),
         }
-        self.open(&addresses)
     }
 
     /// A server that has a name is looked up by those of `resolv.conf`.

@@ -18,11 +18,13 @@ pub(super) struct HostAnswer {
     v4: Option<Vec<IpAddr>>,
     v6: Option<Vec<IpAddr>>,
     pub(super) ttl: Option<Duration>,
+    /// Why that of one family could not be found out.
+    failed: Option<SourceError>,
 }
 
 impl HostAnswer {
     const fn nothing(ttl: Option<Duration>) -> Self {
-        Self { v4: Some(Vec::new()), v6: Some(Vec::new()), ttl }
+        Self { v4: Some(Vec::new()), v6: Some(Vec::new()), ttl, failed: None }
     }
 
     fn is_empty(&self) -> bool {
@@ -36,13 +38,19 @@ impl HostAnswer {
 pub(super) struct Addresses {
     v4: Vec<IpAddr>,
     v6: Vec<IpAddr>,
+    /// Which of both could not be found out the last time.
+    failing: (bool, bool),
 }
 
 impl Addresses {
-    /// Takes over what was found out; a family of which nothing was keeps what it had.
-    pub(super) fn take(&mut self, answer: HostAnswer) {
+    /// Takes over what was found out; a family of which nothing was keeps what it had. Says why, where that is news.
+    pub(super) fn take(&mut self, answer: HostAnswer) -> Option<String> {
+        let failing = (answer.v4.is_none(), answer.v6.is_none());
+        let is_news = std::mem::replace(&mut self.failing, failing) != failing;
         self.v4 = answer.v4.unwrap_or_else(|| std::mem::take(&mut self.v4));
         self.v6 = answer.v6.unwrap_or_else(|| std::mem::take(&mut self.v6));
+        let failed = answer.failed.filter(|_| is_news)?;
+        Some(format!("{failed}; of the addresses of that kind those known before stay"))
     }
 
     pub(super) fn parts(&self, port: u16, grouped: bool) -> Vec<Part> {
@@ -60,7 +68,7 @@ impl Addresses {
     }
 
     pub(super) fn into_all(self) -> Vec<IpAddr> {
-        let Self { mut v4, v6 } = self;
+        let Self { mut v4, v6, .. } = self;
         v4.extend(v6);
         v4
     }
@@ -95,7 +103,7 @@ pub(super) async fn look_up(
 fn only(family: Family, (all, ttl): (Vec<IpAddr>, Duration)) -> HostAnswer {
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = all.into_iter().partition(IpAddr::is_ipv4);
     let wanted = |unwanted: Family, ips: Vec<IpAddr>| Some(if family == unwanted { Vec::new() } else { ips });
-    HostAnswer { v4: wanted(Family::Ipv6, v4), v6: wanted(Family::Ipv4, v6), ttl: Some(ttl) }
+    HostAnswer { v4: wanted(Family::Ipv6, v4), v6: wanted(Family::Ipv4, v6), ttl: Some(ttl), failed: None }
 }
 
 /// Asks for both families of one full name. A broken family must not hold the other one up for long.
@@ -115,9 +123,11 @@ async fn ask_both(environment: &Environment, name: &Name, family: Family) -> Res
     let enough = |done: Either<&_, &_>| match done {
         Either::Left(answer) | Either::Right(answer) => decides(answer),
     };
-    let late = || Err(no_answer(format!("{name}: the DNS server answers for one kind of address only")));
+    let late = |kind| {
+        Err(no_answer(format!("{name} {kind}: the DNS server answers for the other kind of address only")))
+    };
     let (a, aaaa) = with_grace(a, aaaa, enough).await;
-    combine(a.unwrap_or_else(late), aaaa.unwrap_or_else(late))
+    combine(a.unwrap_or_else(|| late(RecordType::A)), aaaa.unwrap_or_else(|| late(RecordType::AAAA)))
 }
 
 fn combine(
@@ -130,9 +140,13 @@ fn combine(
     let ttl = common_ttl(&a, &aaaa);
     let (a, aaaa) = (a.map(|answer| addresses(&answer)), aaaa.map(|answer| addresses(&answer)));
     match (a, aaaa) {
-        (Ok(v4), Ok(v6)) => Ok(HostAnswer { v4: Some(v4), v6: Some(v6), ttl }),
-        (Ok(ips), Err(_)) if !ips.is_empty() => Ok(HostAnswer { v4: Some(ips), v6: None, ttl }),
-        (Err(_), Ok(ips)) if !ips.is_empty() => Ok(HostAnswer { v4: None, v6: Some(ips), ttl }),
+        (Ok(v4), Ok(v6)) => Ok(HostAnswer { v4: Some(v4), v6: Some(v6), ttl, failed: None }),
+        (Ok(ips), Err(error)) if !ips.is_empty() => {
+            Ok(HostAnswer { v4: Some(ips), v6: None, ttl, failed: Some(error) })
+        }
+        (Err(error), Ok(ips)) if !ips.is_empty() => {
+            Ok(HostAnswer { v4: None, v6: Some(ips), ttl, failed: Some(error) })
+        }
         // That a name does not exist holds for every kind of record.
         (Ok(_), Err(_)) | (Err(_), Ok(_)) if no_such_name => Ok(HostAnswer::nothing(ttl)),
         (_, Err(error)) | (Err(error), _) => Err(error),
@@ -194,14 +208,22 @@ mod tests {
             v4: Some(vec![[10, 0, 0, 1].into()]),
             v6: Some(vec!["2001:db8::1".parse().unwrap()]),
             ttl: None,
+            failed: None,
         });
         let answer = combine(some([10, 0, 0, 2]), failed()).unwrap();
         assert_eq!(answer.ttl, Some(Duration::from_secs(7)));
-        known.take(answer);
+        let told = known.take(answer);
+        assert_eq!(told.as_deref(), Some("no answer; of the addresses of that kind those known before stay"));
         let written: Vec<String> =
             known.parts(80, false).iter().flat_map(|part| &part.endpoints).map(ToString::to_string).collect();
         assert_eq!(written, ["10.0.0.2:80", "[2001:db8::1]:80"]);
         assert_eq!(known.parts(80, true)[0].endpoints[0].to_string(), "10.0.0.2:80|[2001:db8::1]:80");
+        // It is told when it begins, and again when it has been well in between.
+        let mut told = |aaaa| known.take(combine(some([10, 0, 0, 2]), aaaa).unwrap()).is_some();
+        assert_eq!(
+            [failed(), nothing(false), failed(), failed()].map(&mut told),
+            [false, false, true, false]
+        );
     }
 
     #[test]

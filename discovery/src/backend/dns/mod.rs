@@ -36,7 +36,7 @@ struct Found {
     parts: Vec<Part>,
     /// For how long that holds, if anybody said so.
     ttl: Option<Duration>,
-    /// Hosts without an answer, and why the last one has none.
+    /// Hosts without an answer, or without one for a family since now, and why the last one has none.
     skipped: Option<(u64, String)>,
 }
 
@@ -177,8 +177,8 @@ impl Subject {
             Self::Host { name, port, last } => {
                 let answer = host::look_up(environment, name, parameters.family).await?;
                 let ttl = answer.ttl;
-                last.take(answer);
-                Ok(Found { parts: last.parts(*port, parameters.grouped), ttl, skipped: None })
+                let skipped = last.take(answer).map(|reason| (1, reason));
+                Ok(Found { parts: last.parts(*port, parameters.grouped), ttl, skipped })
             }
             Self::Service { name, last } => service::look_up(environment, name, parameters, last).await,
         }

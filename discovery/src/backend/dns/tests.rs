@@ -160,6 +160,37 @@ fn a_server_may_have_a_name() {
 }
 
 #[test]
+fn a_server_whose_name_is_not_found_is_no_matter_while_there_are_others() {
+    let Some(bind) = Bind::start(&BindOptions::default()) else { return };
+    let scratch = Scratch::new("dns-server-missing");
+    scratch.write(
+        "resolv.conf",
+        "nameserver 127.0.0.1
+options timeout:1 attempts:1
+",
+    );
+    let (known, missing) = (bind.address(), "ns.missing.test");
+    for servers in [format!("{known},{missing}"), format!("{missing},{known}")] {
+        watching(&format!("dns://{servers}/svc.example.test:80"), &scratch, async |events| {
+            match timeout(LIMIT, events.recv()).await {
+                Ok(Some(Event::Reset { .. })) => {}
+                other => panic!("{servers}: {other:?}"),
+            }
+        });
+    }
+    // Where there is no other it is waited for.
+    let port = known.rsplit(':').next().unwrap();
+    watching(&format!("dns://{missing}:{port}/svc.example.test:80"), &scratch, async |events| {
+        match timeout(LIMIT, events.recv()).await {
+            Ok(Some(Event::Failed(_))) => {}
+            other => panic!("{other:?}"),
+        }
+        scratch.write("hosts", "127.0.0.1 ns.missing.test\n");
+        until(events, &["127.0.0.1:80"]).await;
+    });
+}
+
+#[test]
 fn a_server_that_cannot_be_asked_is_an_error_at_once() {
     let zoned = Address::Zoned { ip: "fe80::1".parse().unwrap(), zone: "eth0".to_owned(), port: 53 };
     let files = Files::default();
