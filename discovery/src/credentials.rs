@@ -2,7 +2,7 @@
 
 use std::env::VarError;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,8 @@ pub enum Secret {
     Value(Arc<Zeroizing<String>>),
     /// The name of an environment variable.
     Env(String),
-    /// A file; white space at its end does not count. While it cannot be read the last content stays in use.
+    /// A file; white space at its end does not count. While it cannot be read the last content stays in use, and while it is
+    /// empty: whoever writes a file often empties it first.
     File(PathBuf),
     /// A function of the application's own; called on the background thread, so it must not block for long.
     Callback(Arc<dyn Fn() -> Result<String, String> + Send + Sync>),
@@ -38,7 +39,7 @@ impl fmt::Debug for Secret {
 /// Files for TLS, in PEM. They are read again when they change, within a minute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TlsFiles {
-    /// Certificates to trust. `None` trusts the system's.
+    /// Certificates to trust: a file, or a folder with files of them. `None` trusts the system's.
     pub ca: Option<PathBuf>,
     /// The client's certificate chain; needs `key`.
     pub cert: Option<PathBuf>,
@@ -60,27 +61,56 @@ pub struct TlsContent {
 }
 
 impl TlsFiles {
+    /// Whether this can be meant: nothing is read.
+    ///
+    /// # Errors
+    /// One of `cert` and `key` is there without the other.
+    pub fn check(&self) -> Result<(), SourceError> {
+        if self.cert.is_some() == self.key.is_some() {
+            return Ok(());
+        }
+        let text = "a client certificate and its key go together: one of cert and key is missing";
+        Err(SourceError::new(ErrorClass::Config, text))
+    }
+
     /// Reads the files, now. Blocks for as long as that takes.
     ///
     /// # Errors
     /// A file cannot be read, or one of `cert` and `key` is there without the other.
     pub fn read(&self) -> Result<TlsContent, SourceError> {
-        if self.cert.is_some() != self.key.is_some() {
-            let text = "a client certificate and its key go together: one of cert and key is missing";
-            return Err(SourceError::new(ErrorClass::Config, text));
-        }
+        self.check()?;
         let read = |path: &Option<PathBuf>| path.as_ref().map(|path| read_file(path)).transpose();
         Ok(TlsContent {
-            ca: read(&self.ca)?,
+            ca: self.ca.as_deref().map(read_all).transpose()?,
             cert: read(&self.cert)?,
             key: read(&self.key)?.map(Zeroizing::new),
         })
     }
 }
 
-fn read_file(path: &std::path::Path) -> Result<Vec<u8>, SourceError> {
-    std::fs::read(path)
-        .map_err(|error| SourceError::new(ErrorClass::Denied, format!("{}: {error}", path.display())))
+/// What a file holds, or all files of a folder that can be read, one after the other by name.
+pub(crate) fn read_all(path: &Path) -> Result<Vec<u8>, SourceError> {
+    if !path.is_dir() {
+        return read_file(path);
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.sort_unstable();
+    let mut all = Vec::new();
+    for content in files.iter().filter_map(|file| std::fs::read(file).ok()) {
+        all.extend(content);
+        // The last line of a file need not have an end.
+        all.push(b'\n');
+    }
+    Ok(all)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, SourceError> {
+    std::fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> SourceError {
+    SourceError::new(ErrorClass::Denied, format!("{}: {error}", path.display()))
 }
 
 /// Never shows the key.
@@ -129,6 +159,9 @@ impl Secret {
                 .map(Zeroizing::new)
                 .map_err(|error| denied(format!("environment variable {name}: {error}"))),
             Self::File(path) => match std::fs::read_to_string(path).map(Zeroizing::new) {
+                Ok(text) if text.trim_end().is_empty() => {
+                    Err(denied(format!("{}: is empty", path.display())))
+                }
                 Ok(text) => Ok(Zeroizing::new(text.trim_end().to_owned())),
                 Err(error) => Err(denied(format!("{}: {error}", path.display()))),
             },
@@ -272,6 +305,10 @@ mod tests {
         assert_eq!(text(secret.read()).as_deref(), Ok(" one"));
         let missing = Secret::File(scratch.file("missing").into());
         assert!(text(missing.read()).unwrap_err().contains("missing"));
+        for nothing in ["", " \r\n"] {
+            let empty = Secret::File(scratch.write("empty", nothing).into());
+            assert!(text(empty.read()).unwrap_err().contains("empty: is empty"), "{nothing:?}");
+        }
     }
 
     #[test]
@@ -300,6 +337,8 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(text(file.refresh_at(start)).as_deref(), Ok("one"));
         assert_eq!(text(file.get_at(start + 2 * READ_AGAIN)).as_deref(), Ok("one"));
+        scratch.write("token", "\n");
+        assert_eq!(text(file.refresh_at(start)).as_deref(), Ok("one"), "it is about to be written");
         scratch.write("token", "two");
         assert_eq!(text(file.get_at(start + 4 * READ_AGAIN)).as_deref(), Ok("two"));
 
@@ -314,6 +353,30 @@ mod tests {
         );
         *answer.lock().unwrap() = Err("no more".to_owned());
         assert_eq!(text(reader.refresh_at(start)).as_deref(), Ok("one"));
+    }
+
+    #[test]
+    fn certificates_to_trust_may_be_a_folder_of_files() {
+        let scratch = Scratch::new("tls-folder");
+        let folder = PathBuf::from(scratch.file("trusted"));
+        std::fs::create_dir_all(folder.join("no-file")).unwrap();
+        std::fs::write(folder.join("b"), "two").unwrap();
+        std::fs::write(folder.join("a"), "one").unwrap();
+        let files = TlsFiles { ca: Some(folder.clone()), ..TlsFiles::default() };
+        assert_eq!(files.read().unwrap().ca.as_deref(), Some(&b"one\ntwo\n"[..]));
+        let files = TlsFiles { ca: Some(folder.join("missing")), ..TlsFiles::default() };
+        assert!(files.read().unwrap_err().message.contains("missing"));
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_go_together() {
+        let file = || Some(PathBuf::from("/nowhere"));
+        for (cert, key, is_right) in
+            [(None, None, true), (file(), file(), true), (file(), None, false), (None, file(), false)]
+        {
+            let files = TlsFiles { cert, key, ..TlsFiles::default() };
+            assert_eq!(files.check().is_ok(), is_right, "{files:?}");
+        }
     }
 
     #[test]

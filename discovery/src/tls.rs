@@ -5,16 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 #[cfg(feature = "probes")]
 use std::{
-    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+#[cfg(any(feature = "consul", feature = "probes"))]
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-#[cfg(feature = "probes")]
-use zeroize::Zeroizing;
+#[cfg(any(feature = "consul", feature = "probes"))]
+use {std::path::PathBuf, zeroize::Zeroizing};
 
 use crate::credentials::TlsFiles;
 
@@ -84,11 +85,12 @@ pub(crate) fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
 }
 
 /// What files for TLS hold, to be compared with what they held before. What cannot be read is empty.
-#[cfg(feature = "probes")]
-type Fingerprint = Vec<(PathBuf, Zeroizing<Vec<u8>>)>;
+#[cfg(any(feature = "consul", feature = "probes"))]
+pub(crate) type Fingerprint = Vec<(PathBuf, Zeroizing<Vec<u8>>)>;
 
-#[cfg(feature = "probes")]
-fn fingerprint(files: &TlsFiles) -> Fingerprint {
+/// What the files hold now. Reads them, which blocks.
+#[cfg(any(feature = "consul", feature = "probes"))]
+pub(crate) fn fingerprint(files: &TlsFiles) -> Fingerprint {
     let named = [&files.ca, &files.cert, &files.key].into_iter().flatten();
     let all = named.flat_map(|path| match std::fs::read_dir(path) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
@@ -98,6 +100,24 @@ fn fingerprint(files: &TlsFiles) -> Fingerprint {
     all.sort_unstable();
     let read = |path: PathBuf| (path.clone(), Zeroizing::new(std::fs::read(path).unwrap_or_default()));
     all.into_iter().map(read).collect()
+}
+
+/// Looks up one host whatever is asked for: the URL names what the certificate is checked against. Only names are looked
+/// up, so that this must be none that is an IP address.
+#[cfg(any(feature = "consul", feature = "probes"))]
+pub(crate) struct Elsewhere {
+    pub(crate) host: String,
+}
+
+#[cfg(any(feature = "consul", feature = "probes"))]
+impl Resolve for Elsewhere {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let host = self.host.clone();
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
 }
 
 /// How often files are looked at.

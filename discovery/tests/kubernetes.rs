@@ -161,6 +161,57 @@ fn ports_are_each_slices_own() {
 }
 
 #[test]
+fn a_port_that_is_not_said_is_told_and_empties_nothing() {
+    let Some(api) = shared("portless") else { return };
+    let apply = |ips: &[&str], ports: Value| {
+        let mut object = ready("portless", "user-1", ips);
+        object["ports"] = ports;
+        api.apply_slice(&object);
+    };
+    apply(&["10.1.0.1"], json!([{"name": "web", "port": 80}]));
+    let mut backend = watch(api, "user.portless", "");
+    backend.until_reset(&["10.1.0.1:80"]);
+    let mut named = watch(api, "user.portless:web", "");
+    named.until_reset(&["10.1.0.1:80"]);
+    // Another port, and the first one renamed.
+    apply(&["10.1.0.1", "10.1.0.2"], json!([{"name": "http", "port": 80}, {"name": "metrics", "port": 90}]));
+    let untouched = |backend: &mut Backend, reason: &str| {
+        let error = backend.until("a failure", |event| match event {
+            Event::Failed(error) => Some(error),
+            Event::Apply { .. } | Event::Reset { .. } => panic!("nobody has said so: {event:?}"),
+            _ => None,
+        });
+        assert_eq!(error.class, ErrorClass::Config);
+        let advice = "kubernetes:///user.portless:NAME, or by its number";
+        assert!(error.message.contains(reason) && error.message.contains(advice), "{error}");
+    };
+    untouched(&mut backend, "has several ports, http, metrics");
+    untouched(&mut named, "has no TCP port named \"web\", but http, metrics");
+    let mut begun = watch(api, "user.portless", "");
+    untouched(&mut begun, "has several ports, http, metrics");
+    // It is said again.
+    apply(&["10.1.0.1", "10.1.0.2"], json!([{"name": "web", "port": 80}]));
+    begun.until_reset(&["10.1.0.1:80", "10.1.0.2:80"]);
+    for backend in [&mut backend, &mut named] {
+        let changed = backend.until("the change", |event| match event {
+            Event::Apply { changed, .. } => Some(written(&changed)),
+            _ => None,
+        });
+        assert_eq!(changed, ["10.1.0.1:80", "10.1.0.2:80"]);
+    }
+    // Where there is no endpoint a port is not missed.
+    apply(&[], json!([]));
+    backend.until("nothing", |event| match event {
+        Event::Apply { changed, .. } => {
+            assert_eq!(written(&changed), [""; 0]);
+            Some(())
+        }
+        Event::Failed(error) => panic!("{error}"),
+        _ => None,
+    });
+}
+
+#[test]
 fn families_are_chosen_and_names_counted() {
     let Some(api) = shared("families") else { return };
     api.apply_slice(&ready("families", "four", &["10.1.0.1"]));
@@ -409,6 +460,65 @@ fn a_kubeconfig_may_name_a_client_certificate() {
     open(clients(), "known").until_reset(&["10.1.0.1:50051"]);
     let error = open(&Authority::new(), "unknown").until_failed(ErrorClass::Denied);
     assert!(error.message.contains("does not know who asks (401)"), "{error}");
+}
+
+#[test]
+fn a_token_goes_with_the_certificate_that_a_kubeconfig_holds() {
+    let Some(api) = shared("inline") else { return };
+    api.apply_slice(&ready("inline", "user-1", &["10.1.0.1"]));
+    api.allow_nobody_to_read_slices("inline");
+    let scratch = Scratch::new("kubernetes-inline");
+    let pair = clients().client("nobody");
+    let inline = |path: &str| json!(k8s_openapi::ByteString(std::fs::read(path).unwrap()));
+    let user =
+        json!({"client-certificate-data": inline(&pair.certificate), "client-key-data": inline(&pair.key)});
+    let path = kubeconfig_with(api, &scratch, "inline", &user);
+    // The server knows who asks by the certificate, and by that alone.
+    let credentials = Credentials { token: Some(Secret::value("unknown")), ..Credentials::default() };
+    let options = WatchOptions { credentials, ..WatchOptions::default() };
+    let target = format!("kubernetes:///user.inline?kubeconfig={path}");
+    Backend::open(&target, &options).until_reset(&["10.1.0.1:50051"]);
+}
+
+#[test]
+fn a_refusal_tells_why_no_other_credentials_are_used() {
+    let Some(api) = shared("troubled") else { return };
+    let scratch = Scratch::new("kubernetes-troubled");
+    let path = kubeconfig_with(api, &scratch, "config", &json!({"token": "unknown"}));
+    let target = format!("kubernetes:///user.troubled?kubeconfig={path}");
+    let mut backend = Backend::open(&target, &WatchOptions::default());
+    let error = backend.until_failed(ErrorClass::Denied);
+    assert!(error.message.contains("(401)") && !error.message.contains("looked up"), "{error}");
+    scratch.write("config", "}");
+    let why = format!("Others could not be looked up: kubeconfig {path}");
+    backend.until("the reason", |event| match event {
+        Event::Failed(error) => error.message.contains(&why).then_some(()),
+        other => panic!("{other:?}"),
+    });
+}
+
+/// The kernel's timers of this machine's connections to a port: `02` waits to ask for a sign of life.
+fn timers(port: &str) -> Vec<String> {
+    let port: u16 = port.rsplit_once(':').unwrap().1.parse().unwrap();
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let ours =
+        rows.filter(|row| row.len() > 5 && row[3] == "01" && row[2].ends_with(&format!(":{port:04X}")));
+    ours.map(|row| row[5][..2].to_owned()).collect()
+}
+
+#[test]
+fn connections_are_asked_for_signs_of_life() {
+    let Some(api) = shared("alive") else { return };
+    let proxy = Proxy::start(&api.address());
+    let path = api.kubeconfig_path_for(&proxy.address());
+    let target = format!("kubernetes:///user.alive?kubeconfig={path}");
+    let mut backend = Backend::open(&target, &WatchOptions::default());
+    assert!(matches!(backend.next(), Event::Reset { .. }));
+    eventually("timers of all connections", LIMIT, || {
+        let timers = timers(&proxy.address());
+        !timers.is_empty() && timers.iter().all(|timer| timer == "02")
+    });
 }
 
 #[test]

@@ -22,14 +22,41 @@ struct DoubleOfKubectlProxy {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-type Fault = Box<dyn FnMut(&str) -> Option<(u16, String)> + Send>;
+/// What the double answers by itself.
+#[derive(Clone)]
+struct Answer {
+    status: u16,
+    /// Further lines of the head.
+    lines: String,
+    body: String,
+    /// How long the body goes on after that.
+    lasts: Duration,
+}
+
+impl From<(u16, String)> for Answer {
+    fn from((status, body): (u16, String)) -> Self {
+        Self { status, lines: String::new(), body, lasts: Duration::ZERO }
+    }
+}
+
+/// A watch in which nothing happens, for as long as was asked for.
+fn quiet_watch(path: &str) -> Option<Answer> {
+    let lasts = number(path, "timeoutSeconds").map(Duration::from_secs)?;
+    Some(Answer { lasts, ..(200, String::new()).into() })
+}
+
+type Fault = Box<dyn FnMut(&str) -> Option<Answer> + Send>;
 
 impl DoubleOfKubectlProxy {
-    fn start(api: &Arc<KubeApi>, fault: impl FnMut(&str) -> Option<(u16, String)> + Send + 'static) -> Self {
+    fn start<A: Into<Answer>>(
+        api: &Arc<KubeApi>,
+        mut fault: impl FnMut(&str) -> Option<A> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let fault: Arc<Mutex<Fault>> = Arc::new(Mutex::new(Box::new(fault)));
+        let fault: Arc<Mutex<Fault>> =
+            Arc::new(Mutex::new(Box::new(move |path| fault(path).map(Into::into))));
         let (api, log) = (Arc::clone(api), Arc::clone(&asked));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -56,12 +83,16 @@ fn serve(mut stream: TcpStream, api: &KubeApi, asked: &Mutex<Vec<String>>, fault
     let Some(path) = request.split(' ').nth(1).map(str::to_owned) else { return };
     asked.lock().unwrap().push(path.clone());
     let answer = (fault.lock().unwrap())(&path);
-    let (status, body) = answer.unwrap_or_else(|| {
+    let Answer { status, mut lines, body, lasts } = answer.unwrap_or_else(|| {
         let answer = api.request("GET", &path, "").unwrap();
-        (answer.status, answer.body)
+        (answer.status, answer.body).into()
     });
-    let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    let _ = stream.write_all(format!("{head}{body}").as_bytes());
+    if lasts.is_zero() {
+        lines.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    let _ =
+        stream.write_all(format!("HTTP/1.1 {status} x\r\n{lines}Connection: close\r\n\r\n{body}").as_bytes());
+    thread::sleep(lasts);
 }
 
 fn apply(api: &KubeApi, name: &str, ip: &str) {
@@ -89,6 +120,15 @@ fn faults_in_front_of_a_real_server() {
     let Some(api) = KubeApi::start().map(Arc::new) else { return };
     apply(&api, "user-1", "10.1.0.1");
 
+    // What takes its time does so beside the others.
+    let slow =
+        [a_server_that_is_quiet_for_several_watches_is_asked_anew, a_doubt_is_kept_until_it_is_looked_into]
+            .map(|test| {
+                thread::spawn({
+                    let api = Arc::clone(&api);
+                    move || test(&api)
+                })
+            });
     plain_http_is_enough(&api);
     a_watch_that_is_answered_410_lists_anew(&api);
     a_page_that_is_too_old_begins_the_list_again(&api);
@@ -102,10 +142,48 @@ fn faults_in_front_of_a_real_server() {
     a_bookmark_without_a_version_is_not_taken(&api);
     a_watch_that_ends_before_its_time_is_not_resumed_at_once(&api);
     a_pause_that_is_asked_for_is_made(&api);
+    for test in slow {
+        test.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+}
+
+/// As a server that has lost its memory: it knows nothing of what is to come, and says so by saying nothing.
+fn a_server_that_is_quiet_for_several_watches_is_asked_anew(api: &Arc<KubeApi>) {
+    let double = DoubleOfKubectlProxy::start(api, quiet_watch);
+    let target = format!("kubernetes:///user?server={}&watch-timeout=8s", double.url);
+    let mut backend = Backend::open(&target, &WatchOptions::default());
+    eventually("another list", 3 * LIMIT, || double.counts().0 == 2);
+    let (_, watches) = double.counts();
+    assert!(watches >= 4, "30 s of watches of at most 8 s: {watches}");
+    while let Some(event) = backend.within(Duration::ZERO) {
+        assert!(!matches!(event, Event::Failed(_)), "{event:?}");
+    }
+}
+
+/// A hint that comes too early, and one that a busy server does not answer.
+fn a_doubt_is_kept_until_it_is_looked_into(api: &Arc<KubeApi>) {
+    let mut lists = 0;
+    let double = DoubleOfKubectlProxy::start(api, move |path| {
+        let watch = quiet_watch(path);
+        lists += u32::from(watch.is_none());
+        let refusal = (lists == 2).then(|| (429, "try later".to_owned()).into());
+        watch.or(refusal)
+    });
+    let mut backend = watch(&double);
+    let first = backend.next();
+    assert!(matches!(first, Event::Reset { .. }), "{first:?}");
+    backend.hint();
+    eventually("a look that is refused", LIMIT, || double.counts().0 == 2);
+    eventually("another one, though nobody gives a hint", LIMIT, || double.counts().0 == 3);
+    backend.hint();
+    eventually("the look that was too early", LIMIT, || double.counts().0 == 4);
+    while let Some(event) = backend.within(Duration::ZERO) {
+        assert!(!matches!(event, Event::Failed(_)), "a refused look ends no watch: {event:?}");
+    }
 }
 
 fn plain_http_is_enough(api: &Arc<KubeApi>) {
-    let double = DoubleOfKubectlProxy::start(api, |_| None);
+    let double = DoubleOfKubectlProxy::start(api, |_| None::<Answer>);
     let mut backend = watch(&double);
     backend.until_reset(&["10.1.0.1:80"]);
     apply(api, "user-2", "10.1.0.2");
@@ -291,7 +369,12 @@ fn a_watch_that_ends_before_its_time_is_not_resumed_at_once(api: &Arc<KubeApi>) 
 fn a_pause_that_is_asked_for_is_made(api: &Arc<KubeApi>) {
     let limited = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "TooManyRequests",
         "message": "storage is initializing", "details": {"retryAfterSeconds": 2}, "code": 429});
-    for (answer, least) in [((429, limited.to_string()), 2), ((503, "going away".to_owned()), 1)] {
+    // As the server itself answers where too many ask at the same time.
+    let plain = (429, "Too many requests, please try again later.".to_owned());
+    let plain = Answer { lines: "Retry-After: 2\r\n".to_owned(), ..plain.into() };
+    for (answer, least) in
+        [((429, limited.to_string()).into(), 2), (plain, 2), ((503, "going away".to_owned()).into(), 1)]
+    {
         let times = Times::default();
         let log = Arc::clone(&times);
         let double = DoubleOfKubectlProxy::start(api, move |_| {

@@ -11,7 +11,7 @@ use evener_discovery::probe::{ProbeKind, ProbeOptions, Prober};
 use evener_discovery::runtime::{Resolver, ResolverSink, Resolving, Runtime, Watch, WatchOptions, Woken};
 use evener_discovery::target::CustomTarget;
 use evener_discovery::{Address, Condition, Endpoint, ErrorClass, Target};
-use evener_test_servers::{Authority, Etcd, EtcdOptions, EtcdTls, Pair, Scratch};
+use evener_test_servers::{Authority, Consul, ConsulOptions, Etcd, EtcdOptions, EtcdTls, Pair, Scratch};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
@@ -222,6 +222,36 @@ async fn certificates_that_are_rotated_are_used_from_then_on() {
     until(&mut prober, &set, &[0]).await;
     use_of(&authority, &client);
     until(&mut prober, &set, &[]).await;
+}
+
+#[tokio::test]
+async fn a_server_name_is_what_certificates_are_checked_against() {
+    let authority = Authority::new();
+    let server = authority.server(&["server.dc1.consul"]);
+    let port = evener_test_servers::free_port();
+    let extra = serde_json::json!({
+        "ports": {"https": port},
+        "tls": {"defaults": {"cert_file": server.certificate, "key_file": server.key}},
+    });
+    let Some(_consul) = Consul::with(ConsulOptions { extra, ..ConsulOptions::default() }) else { return };
+    let set = endpoints(&[format!("127.0.0.1:{port}"), format!("localhost:{port}")]);
+    let prober = |server_name: Option<&str>| {
+        let files = TlsFiles { ca: Some(authority.ca().into()), ..TlsFiles::default() };
+        let tls = Some(TlsFiles { server_name: server_name.map(str::to_owned), ..files });
+        let kind = ProbeKind::Http { path: "/v1/status/leader".to_owned(), port: None };
+        Prober::new(ProbeOptions { tls, ..self::options(kind) }, 7)
+    };
+    for (name, unhealthy) in [(None, &[0, 1][..]), (Some("other.dc1.consul"), &[0, 1])] {
+        let mut prober = prober(name).expect("valid");
+        prober.set_endpoints(&set);
+        until(&mut prober, &set, unhealthy).await;
+    }
+    let mut named = prober(Some("server.dc1.consul")).expect("valid");
+    named.set_endpoints(&set);
+    passes(&mut named, &set).await;
+    // A name that is an address would be connected to.
+    let error = prober(Some("127.0.0.2")).expect_err("it is no name");
+    assert!(error.to_string().contains("127.0.0.2"), "{error}");
 }
 
 /// Which server's certificate the test below is to use, in a process whose system trusts the authority behind it.

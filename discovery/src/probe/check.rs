@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tonic::Code;
@@ -16,7 +19,7 @@ use zeroize::Zeroizing;
 use super::options::{ProbeError, ProbeKind, ProbeOptions};
 use crate::credentials::TlsFiles;
 use crate::model::Address;
-use crate::tls::{Renewed, client_config, roots};
+use crate::tls::{Elsewhere, Renewed, client_config, roots};
 
 /// What all checks of a prober share.
 #[derive(Debug)]
@@ -29,8 +32,17 @@ pub(super) struct Checker {
 #[derive(Debug)]
 enum With {
     Nothing,
-    Http(Renewed<reqwest::Client>),
+    Http(Renewed<Arc<Http>>),
     Tls(Renewed<ClientTlsConfig>),
+}
+
+/// What requests are made with.
+#[derive(Debug)]
+struct Http {
+    client: reqwest::Client,
+    tls: ClientConfig,
+    /// What certificates are checked against, where it is not the host.
+    server_name: Option<String>,
 }
 
 impl Checker {
@@ -40,7 +52,8 @@ impl Checker {
         let with = match (&options.kind, files) {
             (ProbeKind::Tcp, _) => With::Nothing,
             (ProbeKind::Http { .. }, files) => {
-                With::Http(Renewed::new(files.unwrap_or_default(), http_client).map_err(ProbeError)?)
+                let make = |files: &TlsFiles| Http::new(files).map(Arc::new);
+                With::Http(Renewed::new(files.unwrap_or_default(), make).map_err(ProbeError)?)
             }
             (ProbeKind::GrpcCheck { .. } | ProbeKind::GrpcWatch { .. }, None) => With::Nothing,
             (ProbeKind::GrpcCheck { .. } | ProbeKind::GrpcWatch { .. }, Some(files)) => {
@@ -92,8 +105,9 @@ impl Checker {
     async fn http_passes(&self, address: &Address, path: &str, port: Option<u16>) -> bool {
         let With::Http(http) = &self.with else { return false };
         let Some(host) = authority(address, port) else { return false };
+        let Some((client, host)) = http.latest().client_for(host) else { return false };
         let scheme = if self.options.tls.is_some() { "https" } else { "http" };
-        let request = http.latest().get(format!("{scheme}://{host}{path}")).timeout(self.options.timeout);
+        let request = client.get(format!("{scheme}://{host}{path}")).timeout(self.options.timeout);
         let answer = request.send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
     }
@@ -145,11 +159,33 @@ impl Checker {
     }
 }
 
-fn http_client(files: &TlsFiles) -> Result<reqwest::Client, String> {
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(client_config(files)?);
+impl Http {
+    fn new(files: &TlsFiles) -> Result<Self, String> {
+        let server_name = files.server_name.clone();
+        if let Some(name) = &server_name
+            && !matches!(ServerName::try_from(name.as_str()), Ok(ServerName::DnsName(_)))
+        {
+            return Err(format!("server_name {name:?} is no host name, as checks over HTTP need one"));
+        }
+        let tls = client_config(files)?;
+        let client = http_client(&tls).build().map_err(|error| error.to_string())?;
+        Ok(Self { client, tls, server_name })
+    }
+
+    /// The client for what is at `HOST:PORT`, and what to call that in the URL.
+    fn client_for(&self, at: String) -> Option<(reqwest::Client, String)> {
+        let Some(name) = &self.server_name else { return Some((self.client.clone(), at)) };
+        let (host, port) = at.rsplit_once(':')?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let client = http_client(&self.tls).dns_resolver(Arc::new(Elsewhere { host })).build();
+        Some((client.ok()?, format!("{name}:{port}")))
+    }
+}
+
+fn http_client(tls: &ClientConfig) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls.clone());
     // A check is to see the endpoint, as it is now: no proxy, no redirect elsewhere, no connection from before.
-    let builder = builder.no_proxy().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0);
-    builder.build().map_err(|error| error.to_string())
+    builder.no_proxy().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0)
 }
 
 fn grpc_tls(files: &TlsFiles) -> Result<ClientTlsConfig, String> {

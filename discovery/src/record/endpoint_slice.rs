@@ -270,6 +270,15 @@ pub struct Mapped {
     pub skipped: u64,
     /// Why the last one was; empty if none was.
     pub example: String,
+    /// Why it is not known at which port the endpoints of the slice are; `None` where it is, or there is no endpoint.
+    pub lacks_port: Option<String>,
+}
+
+impl Mapped {
+    fn skip(&mut self, slice: &Slice, reason: &str) {
+        self.skipped += 1;
+        self.example = format!("slice {}: {reason}", slice.metadata.name);
+    }
 }
 
 impl Slice {
@@ -278,25 +287,32 @@ impl Slice {
     /// Conditions: `ready` (or unknown) takes calls. What is still serving but terminating drains. Anything else is
     /// unhealthy, which takes it out of use at once, where leaving it out would count as a removal and be held back.
     pub fn endpoints(&self, wanted: Option<&KubernetesPort>) -> Mapped {
+        self.endpoints_or_known(wanted, |_| None)
+    }
+
+    /// The same, where a slice that does not say the port leaves each address at the one at which it is `known`: that
+    /// the port was not said is no news of the endpoint. Those that are not known are left out.
+    pub fn endpoints_or_known(
+        &self,
+        wanted: Option<&KubernetesPort>,
+        known: impl Fn(IpAddr) -> Option<u16>,
+    ) -> Mapped {
         let mut mapped = Mapped::default();
         if self.endpoints.is_empty() {
             return mapped;
         }
-        let port = match self.check_type().and_then(|()| self.port(wanted)) {
-            Ok(port) => port,
-            Err(reason) => {
-                mapped.skipped = u64::try_from(self.endpoints.len()).unwrap_or(u64::MAX);
-                mapped.example = format!("slice {}: {reason}", self.metadata.name);
-                return mapped;
-            }
-        };
+        if let Err(reason) = self.check_type() {
+            self.endpoints.iter().for_each(|_| mapped.skip(self, &reason));
+            return mapped;
+        }
+        let port = self.port(wanted);
+        mapped.lacks_port =
+            port.as_ref().err().map(|reason| format!("slice {}: {reason}", self.metadata.name));
         for endpoint in &self.endpoints {
-            match endpoint.map(port) {
+            let at = |ip| port.clone().or_else(|reason| known(ip).ok_or(reason));
+            match endpoint.map(at) {
                 Ok(endpoint) => mapped.endpoints.push(endpoint),
-                Err(reason) => {
-                    mapped.skipped += 1;
-                    mapped.example = format!("slice {}: {reason}", self.metadata.name);
-                }
+                Err(reason) => mapped.skip(self, &reason),
             }
         }
         mapped
@@ -342,10 +358,10 @@ fn names(ports: &[&Port]) -> String {
 }
 
 impl SliceEndpoint {
-    fn map(&self, port: u16) -> Result<Endpoint, String> {
+    fn map(&self, port: impl FnOnce(IpAddr) -> Result<u16, String>) -> Result<Endpoint, String> {
         let first = self.addresses.first().ok_or("an endpoint has no address")?;
         let ip: IpAddr = first.parse().map_err(|_| format!("{first:?} is not an IP address"))?;
-        let mut endpoint = Endpoint::new(vec![Address::Ip(SocketAddr::new(ip, port))]);
+        let mut endpoint = Endpoint::new(vec![Address::Ip(SocketAddr::new(ip, port(ip)?))]);
         endpoint.condition = self.conditions.condition();
         endpoint.zone = self.zone.clone().filter(|zone| !zone.is_empty());
         endpoint.metadata = self.metadata();
@@ -473,14 +489,36 @@ mod tests {
             let mapped = slice(ports, one).endpoints(wanted.as_ref());
             match expected {
                 Ok(address) => {
-                    assert_eq!((written(&mapped), mapped.skipped), (vec![address.to_owned()], 0), "{ports}")
+                    assert_eq!((written(&mapped), mapped.skipped), (vec![address.to_owned()], 0), "{ports}");
+                    assert_eq!(mapped.lacks_port, None, "{ports}");
                 }
                 Err(reason) => {
                     assert!(mapped.example.contains(reason), "{ports}: {mapped:?}");
+                    assert_eq!(mapped.lacks_port, Some(mapped.example), "{ports}");
                     assert_eq!((mapped.endpoints.len(), mapped.skipped), (0, 1), "{ports}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_address_whose_port_is_not_said_stays_at_the_one_that_is_known() {
+        let endpoints =
+            r#"[{"addresses":["10.0.0.1"],"conditions":{"ready":false}},{"addresses":["10.0.0.2"]}]"#;
+        let known = |ip: IpAddr| (ip.to_string() == "10.0.0.1").then_some(9);
+        let of = |ports| slice(ports, endpoints).endpoints_or_known(None, known);
+        let mapped = of(r#"[{"name":"a","port":1},{"name":"b","port":2}]"#);
+        assert_eq!(
+            (written(&mapped), mapped.skipped),
+            (vec!["10.0.0.1:9;condition=unhealthy".to_owned()], 1)
+        );
+        assert!(mapped.lacks_port.is_some_and(|reason| reason.contains("several ports, a, b")));
+        let mapped = of(r#"[{"name":"a","port":1}]"#);
+        assert_eq!(written(&mapped), ["10.0.0.1:1;condition=unhealthy", "10.0.0.2:1"], "what is said counts");
+        let mut names = slice("[]", endpoints);
+        names.address_type = "FQDN".to_owned();
+        assert_eq!(names.endpoints(None).lacks_port, None, "no port would help");
+        assert_eq!(slice("[]", "[]").endpoints(None).lacks_port, None, "there is nothing to connect to");
     }
 
     #[test]

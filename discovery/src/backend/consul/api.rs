@@ -1,17 +1,15 @@
 //! Consul's HTTP API: one request and its answer.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method};
 use zeroize::Zeroizing;
 
 use super::settings::Settings;
-use crate::credentials::{SecretReader, TlsFiles};
+use crate::credentials::SecretReader;
 use crate::event::{ErrorClass, SourceError};
 use crate::model::percent;
 use crate::target::ConsulAgent;
@@ -52,14 +50,12 @@ pub(crate) struct Api {
 
 struct State {
     client: Option<Client>,
-    files: Option<Fingerprint>,
+    /// What the TLS files held when they were last read.
+    files: Option<tls::Fingerprint>,
     looked: Option<Instant>,
     token: Option<SecretReader>,
     password: Option<SecretReader>,
 }
-
-/// What TLS files held when they were last read.
-type Fingerprint = Vec<(PathBuf, Zeroizing<Vec<u8>>)>;
 
 /// A request. `path` is everything after the host, percent-encoded.
 pub(crate) struct Question {
@@ -309,7 +305,7 @@ impl State {
             return Ok(client.clone());
         }
         self.looked = Some(Instant::now());
-        let files = settings.tls.as_ref().map(fingerprint);
+        let files = settings.tls.as_ref().map(tls::fingerprint);
         if let Some(client) = self.client.as_ref().filter(|_| files == self.files) {
             return Ok(client.clone());
         }
@@ -324,15 +320,6 @@ impl State {
             }
         }
     }
-}
-
-fn fingerprint(files: &TlsFiles) -> Fingerprint {
-    let named = [&files.ca, &files.cert, &files.key].into_iter().flatten();
-    let all = named.flat_map(|path| match std::fs::read_dir(path) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(_) => vec![path.clone()],
-    });
-    all.map(|path| (path.clone(), Zeroizing::new(std::fs::read(&path).unwrap_or_default()))).collect()
 }
 
 fn build(settings: &Settings) -> Result<Client, String> {
@@ -352,26 +339,11 @@ fn build(settings: &Settings) -> Result<Client, String> {
     let builder = match (&settings.agent, named) {
         (ConsulAgent::Unix(path), _) => builder.unix_socket(path.as_str()),
         (ConsulAgent::Tcp { host, .. }, Some(_)) => {
-            builder.dns_resolver(Arc::new(Elsewhere { host: host.clone() }))
+            builder.dns_resolver(Arc::new(tls::Elsewhere { host: host.clone() }))
         }
         _ => builder,
     };
     builder.build().map_err(|error| causes(&error))
-}
-
-/// Looks up one host whatever is asked for: the URL names what the certificate is checked against.
-struct Elsewhere {
-    host: String,
-}
-
-impl Resolve for Elsewhere {
-    fn resolve(&self, _name: Name) -> Resolving {
-        let host = self.host.clone();
-        Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
 }
 
 fn headers(headers: &HeaderMap) -> Answer {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Target;
-use crate::credentials::{Credentials, Secret};
+use crate::credentials::{Credentials, Secret, TlsFiles};
 
 fn refused(status: u16, text: &str) -> Refusal {
     Answer { status, body: text.as_bytes().to_vec(), ..Answer::default() }.refusal("service s")

@@ -12,12 +12,10 @@ use rustls::pki_types::pem::PemObject;
 
 use super::making::{self, Made, Maker};
 use super::program;
-use crate::credentials::{Credentials, Secret, SecretReader};
+use crate::credentials::{Credentials, Secret, SecretReader, read_all};
 use crate::event::{ErrorClass, SourceError};
 use crate::target::KubernetesTarget;
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Credentials that end this soon are fetched anew.
 const EARLY: Duration = Duration::from_secs(60);
 
@@ -56,6 +54,8 @@ pub(super) struct Access {
     way: Option<Way>,
     maker: Maker,
     is_doubtful: bool,
+    /// Why the way could not be looked up anew the last time.
+    trouble: Option<String>,
 }
 
 /// A client that is ready, and what it was made from.
@@ -90,6 +90,7 @@ impl Access {
             way: None,
             maker: Maker::new(making::PATIENCE),
             is_doubtful: false,
+            trouble: None,
         }
     }
 
@@ -102,6 +103,11 @@ impl Access {
     /// The server refused who asks: credentials are looked up anew before the next question.
     pub(super) const fn distrust(&mut self) {
         self.is_doubtful = true;
+    }
+
+    /// Why what was asked with last is older than it should be, if it is.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// The server's URL, as far as it is known.
@@ -123,10 +129,10 @@ impl Access {
     /// There is no way to an API server, and never was; or the credentials that a program had fetched are of no use
     /// any more, and it fetches no others.
     pub(super) async fn refresh(&mut self) -> Result<(), SourceError> {
+        self.trouble = None;
         let plan = match self.plan().await {
             Ok(plan) => plan,
-            Err(_) if self.way.is_some() => return Ok(()),
-            Err(error) => return Err(error),
+            Err(error) => return self.go_on_despite(error),
         };
         let fingerprint = fingerprint(&plan.config);
         let is_same = |way: &Way| way.fingerprint == fingerprint && way.token_from == plan.token;
@@ -140,9 +146,18 @@ impl Access {
                 self.take(Way::new(made, plan, fingerprint));
                 Ok(())
             }
-            Err(_) if self.can_go_on() => Ok(()),
-            Err(error) => Err(error),
+            Err(error) => self.go_on_despite(error),
         }
+    }
+
+    /// The way that is known stays in use for as long as it may lead to an answer. If it leads to a refusal, this is told
+    /// with it.
+    fn go_on_despite(&mut self, error: SourceError) -> Result<(), SourceError> {
+        if !self.can_go_on() {
+            return Err(error);
+        }
+        self.trouble = Some(error.message);
+        Ok(())
     }
 
     fn take(&mut self, mut way: Way) {
@@ -183,7 +198,8 @@ impl Access {
     async fn plan(&self) -> Result<Plan, SourceError> {
         let mut plan = self.where_to().await?;
         let config = &mut plan.config;
-        (config.connect_timeout, config.read_timeout, config.write_timeout) = (Some(CONNECT), None, None);
+        (config.connect_timeout, config.read_timeout, config.write_timeout) =
+            (Some(making::CONNECT), None, None);
         if let Some(tls) = &self.credentials.tls {
             if let Some(ca) = &tls.ca {
                 config.root_cert = Some(certificates(ca)?);
@@ -197,10 +213,14 @@ impl Access {
             config.tls_server_name = tls.server_name.clone().or_else(|| config.tls_server_name.take());
         }
         if let Some(token) = &self.credentials.token {
-            let (certificate, key) =
-                (config.auth_info.client_certificate.take(), config.auth_info.client_key.take());
-            config.auth_info =
-                AuthInfo { client_certificate: certificate, client_key: key, ..AuthInfo::default() };
+            let user = std::mem::take(&mut config.auth_info);
+            config.auth_info = AuthInfo {
+                client_certificate: user.client_certificate,
+                client_certificate_data: user.client_certificate_data,
+                client_key: user.client_key,
+                client_key_data: user.client_key_data,
+                ..AuthInfo::default()
+            };
             plan.token = Some(token.clone());
         } else if let (None, Some(file)) = (&config.auth_info.token, config.auth_info.token_file.take()) {
             plan.token = Some(Secret::File(file.into()));
@@ -270,7 +290,7 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, SourceError> {
     let wrong = |error: &dyn std::fmt::Display| {
         SourceError::new(ErrorClass::Denied, format!("certificates of {}: {error}", path.display()))
     };
-    let text = std::fs::read(path).map_err(|error| wrong(&error))?;
+    let text = read_all(path)?;
     let read: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let read = read.map_err(|error| wrong(&error))?;
     if read.is_empty() {

@@ -4,17 +4,30 @@
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use kube::Client;
+use kube::client::ConfigExt;
 use kube::config::Config;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tower::{BoxError, ServiceBuilder};
 
 use super::program;
 use crate::event::{ErrorClass, SourceError};
 
 /// How long a client may take to be made before that is told.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a connection may take to be made.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+/// After how much silence a connection is asked for a sign of life, how long there is for each, and how many may fail to
+/// come before it is dead.
+const SILENCE: Duration = Duration::from_secs(20);
+const BETWEEN_SIGNS: Duration = Duration::from_secs(10);
+const MISSING_SIGNS: u32 = 3;
 
 /// A client that is ready.
 pub(super) struct Made {
@@ -95,10 +108,31 @@ fn make(mut config: Config) -> Result<Made, SourceError> {
     let ends = program::fetch(&mut config.auth_info)
         .map_err(|reason| failed(&config, ErrorClass::Denied, &reason))?;
     let server = config.cluster_url.to_string();
-    let client = Client::try_from(config);
     let client =
-        client.map_err(|error| SourceError::new(ErrorClass::Denied, format!("{server}: {error}")))?;
+        client(config).map_err(|error| SourceError::new(ErrorClass::Denied, format!("{server}: {error}")))?;
     Ok(Made { client, ends })
+}
+
+/// A client whose connections are asked for signs of life. kube's own cannot do that, and a watch may have nothing to say
+/// for minutes: whether it is dead is not to be found out when it should have ended.
+fn client(config: Config) -> kube::Result<Client> {
+    if config.proxy_url.is_some() {
+        return Client::try_from(config);
+    }
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_keepalive(Some(SILENCE));
+    connector.set_keepalive_interval(Some(BETWEEN_SIGNS));
+    connector.set_keepalive_retries(Some(MISSING_SIGNS));
+    let connector = config.rustls_https_connector_with_connector(connector)?;
+    let connector = ServiceBuilder::new().map_future(Box::pin).timeout(CONNECT).service(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(legacy::Client::builder(TokioExecutor::new()).build(connector));
+    Ok(Client::new(service, config.default_namespace))
 }
 
 fn failed(config: &Config, class: ErrorClass, what: &str) -> SourceError {

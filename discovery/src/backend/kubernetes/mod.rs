@@ -7,6 +7,7 @@
 //! for ever where 410 comes as a status.
 
 mod access;
+mod asking;
 mod lines;
 mod making;
 mod program;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use futures_util::io::AsyncBufRead;
 use kube::api::{ListParams, WatchParams};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::backend::{Feed, Opener};
 use crate::event::{ErrorClass, Event, SourceError};
@@ -27,6 +28,7 @@ use crate::runtime::{Dice, WatchOptions};
 use crate::target::KubernetesTarget;
 
 use access::{Access, Surroundings};
+use asking::{Asked, Unanswered, ask};
 use lines::{Lines, whole};
 use refusal::Question;
 use slices::Slices;
@@ -47,15 +49,20 @@ const ACCEPTED_AFTER: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_secs(2);
 /// A watch that ends sooner than agreed by more than this was ended by a server that is about to go, for all clients at once.
 const EARLY: Duration = Duration::from_secs(1);
-/// A watch of this length in which not even a bookmark came may be of a server that has lost its memory.
+/// Watches of this length together in which not even a bookmark came may be of a server that has lost its memory.
 const SUSPICIOUS: Duration = Duration::from_secs(30);
 /// The least time between two looks at whether the watch can be believed.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+/// How long a look is put off at most: whoever has the same reason for it must not look in step.
+const LOOK_SPREAD: Duration = Duration::from_secs(1);
 /// What the pause is at least, and at most, that a server gets which asks for one.
 const ASKED_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 /// The backend of a `kubernetes:` target.
 pub fn open(target: &KubernetesTarget, options: &WatchOptions) -> Result<Opener, SourceError> {
+    if let Some(tls) = &options.credentials.tls {
+        tls.check()?;
+    }
     Ok(open_in(target, options, Surroundings::new()))
 }
 
@@ -70,6 +77,8 @@ fn open_in(target: &KubernetesTarget, options: &WatchOptions, surroundings: Surr
         is_stale: false,
         listed: None,
         looked: None,
+        look_at: None,
+        quiet: Duration::ZERO,
         asked_pause: Duration::ZERO,
         reconnect: Reconnect::default(),
         dice: Dice::new(options.seed),
@@ -91,6 +100,10 @@ struct Watch {
     /// When everything was listed last, and when somebody's doubt was last looked into.
     listed: Option<Instant>,
     looked: Option<Instant>,
+    /// When somebody's doubt is to be looked into, if there is one.
+    look_at: Option<Instant>,
+    /// How long the last watches have lasted in which nothing at all was heard.
+    quiet: Duration,
     /// How long the server wants to be left alone.
     asked_pause: Duration,
     reconnect: Reconnect,
@@ -110,7 +123,7 @@ enum Heard {
     Line(String),
     End,
     Quiet,
-    Hint,
+    Doubt,
 }
 
 impl Watch {
@@ -155,6 +168,7 @@ impl Watch {
             None => {
                 let (slices, version) = self.list().await?;
                 self.listed = Some(Instant::now());
+                (self.look_at, self.quiet) = (None, Duration::ZERO);
                 let events = self.slices.reset(&slices, &version);
                 self.say(events, feed);
                 version
@@ -195,17 +209,19 @@ impl Watch {
     }
 
     async fn page(&mut self, parameters: &ListParams) -> Result<String, SourceError> {
-        let authorization = self.access.authorization()?;
-        let (client, request) = self.access.client()?;
-        let mut request = request.list(parameters).map_err(|error| self.unfit(&error))?;
-        if let Some(value) = authorization {
-            request.headers_mut().insert("authorization", self.header(&value)?);
-        }
         let answer = timeout(PATIENCE, async {
-            let page = client.request_stream(request).await.map_err(|error| self.failed(&error))?;
+            let page = self.ask(Asked::List(parameters)).await?;
             whole(page, LONGEST_PAGE).await.map_err(|error| self.broken("the list", &error))
         });
         answer.await.unwrap_or_else(|_| Err(self.silent()))
+    }
+
+    /// Asks with the credentials as they are now.
+    async fn ask(&mut self, what: Asked<'_>) -> Result<impl AsyncBufRead + Unpin + use<>, SourceError> {
+        let authorization = self.access.authorization()?;
+        let (client, path) = self.access.client()?;
+        let answer = ask(&client, &path, what, authorization).await;
+        answer.map(Box::pin).map_err(|error| self.unanswered(&error))
     }
 
     fn selection(&self) -> ListParams {
@@ -231,7 +247,7 @@ impl Watch {
             let heard = tokio::select! {
                 biased;
                 line = timeout_at(quiet_at, lines.next()) => self.heard(line)?,
-                () = feed.hinted() => Heard::Hint,
+                () = self.doubted(feed) => Heard::Doubt,
             };
             match heard {
                 Heard::Line(line) => {
@@ -245,7 +261,7 @@ impl Watch {
                     is_accepted = true;
                     self.confirm_if_stale(feed);
                 }
-                Heard::Hint => {
+                Heard::Doubt => {
                     if self.look_again(feed).await? {
                         return Ok(Ended::Resume);
                     }
@@ -258,8 +274,8 @@ impl Watch {
                     if lasted + EARLY < agreed {
                         self.pause().await;
                     }
-                    let is_suspicious = !heard_any && lasted >= SUSPICIOUS;
-                    return Ok(if is_suspicious { Ended::Relist } else { Ended::Resume });
+                    self.quiet = if heard_any { Duration::ZERO } else { self.quiet + lasted };
+                    return Ok(if self.quiet >= SUSPICIOUS { Ended::Relist } else { Ended::Resume });
                 }
             }
         }
@@ -274,14 +290,8 @@ impl Watch {
         let label_selector = self.selection().label_selector;
         let parameters =
             WatchParams { label_selector, bookmarks: true, timeout: Some(seconds), ..WatchParams::default() };
-        let authorization = self.access.authorization()?;
-        let (client, request) = self.access.client()?;
-        let mut request = request.watch(&parameters, version).map_err(|error| self.unfit(&error))?;
-        if let Some(value) = authorization {
-            request.headers_mut().insert("authorization", self.header(&value)?);
-        }
-        match timeout(PATIENCE, client.request_stream(request)).await {
-            Ok(stream) => stream.map(Box::pin).map_err(|error| self.failed(&error)),
+        match timeout(PATIENCE, self.ask(Asked::Watch(&parameters, version))).await {
+            Ok(answer) => answer,
             Err(_) => Err(self.silent()),
         }
     }
@@ -331,10 +341,15 @@ impl Watch {
         Ok(None)
     }
 
+    /// Hands on what has become known. Where nobody can connect for want of a port nothing of it is known, and that is
+    /// told instead.
     fn say(&mut self, events: Vec<Event>, feed: &Feed) {
-        self.is_stale = false;
-        for event in events {
-            feed.send(event);
+        let failure = self.slices.without_port().map(|reason| self.without_port(reason));
+        self.is_stale = failure.is_some();
+        let is_told = |event: &Event| !self.is_stale || matches!(event, Event::Skipped { .. });
+        events.into_iter().filter(is_told).for_each(|event| feed.send(event));
+        if let Some(error) = failure {
+            feed.send(Event::Failed(error));
         }
     }
 
@@ -345,18 +360,36 @@ impl Watch {
         }
     }
 
+    /// Waits until somebody doubts what is known and it is time to look into it. What is dropped before that is not
+    /// forgotten.
+    async fn doubted(&mut self, feed: &Feed) {
+        let at = match self.look_at {
+            Some(at) => at,
+            None => {
+                feed.hinted().await;
+                let now = Instant::now();
+                let allowed = self.looked.map_or(now, |looked| now.max(looked + BETWEEN_LOOKS));
+                *self.look_at.insert(allowed + self.dice.around(LOOK_SPREAD / 2, 100))
+            }
+        };
+        sleep_until(at).await;
+    }
+
     /// Somebody doubts what is known: lists beside the watch. Says whether the watch had missed something, and what
     /// was listed has taken its place.
     async fn look_again(&mut self, feed: &Feed) -> Result<bool, SourceError> {
-        if let Some(looked) = self.looked {
-            let next = looked + BETWEEN_LOOKS;
-            if Instant::now() < next {
+        (self.look_at, self.looked) = (None, Some(Instant::now()));
+        self.access.refresh().await?;
+        let (slices, version) = match self.list().await {
+            // Nothing is wrong with the watch. It goes on, and so does the doubt.
+            Err(error) if error.class == ErrorClass::RateLimited => {
+                let pause = std::mem::take(&mut self.asked_pause).max(BETWEEN_LOOKS);
+                let spread = self.dice.around(LOOK_SPREAD / 2, 100);
+                self.look_at = Some(Instant::now() + pause + spread);
                 return Ok(false);
             }
-        }
-        self.looked = Some(Instant::now());
-        self.access.refresh().await?;
-        let (slices, version) = self.list().await?;
+            listed => listed?,
+        };
         if self.slices.agree_with(&slices) {
             self.say(vec![Event::Confirmed { revision: Some(version) }], feed);
             return Ok(false);
@@ -367,17 +400,22 @@ impl Watch {
         Ok(true)
     }
 
-    /// The meaning of the client's error, and the pause that the server asks for with it.
-    fn failed(&mut self, error: &kube::Error) -> SourceError {
-        let asked = match error {
-            kube::Error::Api(status) => {
-                status.details.as_ref().map_or(0, |details| details.retry_after_seconds)
+    /// The meaning of what came instead of an answer, and the pause that the server asks for with it.
+    fn unanswered(&mut self, error: &Unanswered) -> SourceError {
+        match error {
+            Unanswered::Unfit(why) => {
+                self.question().error(ErrorClass::Config, &format!("cannot be asked: {why}"))
             }
-            _ => 0,
-        };
-        let error = self.question().failed(error);
-        self.must_pause(&error, Duration::from_secs(asked.into()));
-        error
+            Unanswered::UnfitToken => self
+                .question()
+                .error(ErrorClass::Denied, "cannot be asked: the token holds what no header may hold"),
+            Unanswered::Failed(error) => self.question().failed(error),
+            Unanswered::Refused { code, message, retry_after } => {
+                let error = self.question().refused(*code, message);
+                self.must_pause(&error, *retry_after);
+                error
+            }
+        }
     }
 
     fn refused(&mut self, code: u16, message: &str) -> SourceError {
@@ -402,23 +440,21 @@ impl Watch {
     }
 
     fn question(&self) -> Question<'_> {
-        Question { server: self.access.server(), namespace: self.access.namespace(), service: &self.service }
+        let (server, namespace) = (self.access.server(), self.access.namespace());
+        Question { server, namespace, service: &self.service, trouble: self.access.trouble() }
     }
 
     fn silent(&self) -> SourceError {
         self.question().error(ErrorClass::Timeout, "does not answer")
     }
 
-    fn unfit(&self, error: &dyn std::fmt::Display) -> SourceError {
-        self.question().error(ErrorClass::Config, &format!("cannot be asked: {error}"))
-    }
-
-    /// `http::HeaderValue`, whose crate is known here by inference alone.
-    fn header<T: std::str::FromStr>(&self, value: &str) -> Result<T, SourceError> {
-        value.parse().map_err(|_| {
-            self.question()
-                .error(ErrorClass::Denied, "cannot be asked: the token holds what no header may hold")
-        })
+    fn without_port(&self, reason: &str) -> SourceError {
+        let (service, namespace) = (&self.service, self.access.namespace());
+        let what = format!(
+            "has endpoints, but nobody can connect to them: {reason}. A target chooses the port by its name, \
+             kubernetes:///{service}.{namespace}:NAME, or by its number"
+        );
+        self.question().error(ErrorClass::Config, &what)
     }
 }
 

@@ -11,13 +11,14 @@ pub(super) struct Question<'a> {
     pub(super) server: &'a str,
     pub(super) namespace: &'a str,
     pub(super) service: &'a str,
+    /// Why credentials cannot be looked up anew, if they cannot.
+    pub(super) trouble: Option<&'a str>,
 }
 
 impl Question<'_> {
     /// The meaning of the client's error.
     pub(super) fn failed(&self, error: &Error) -> SourceError {
         match error {
-            Error::Api(status) => self.refused(status.code, &status.message),
             Error::Auth(_) => self.error(
                 ErrorClass::Denied,
                 &format!("cannot be asked for want of credentials: {}", chain(error)),
@@ -37,7 +38,8 @@ impl Question<'_> {
                 &format!(
                     "does not know who asks (401): the token or client certificate is wrong or has expired. {message}. \
                      In a pod the service account's token must be mounted (automountServiceAccountToken); outside, \
-                     `kubectl get endpointslices` must work with the same kubeconfig"
+                     `kubectl get endpointslices` must work with the same kubeconfig{}",
+                    self.trouble.map(|why| format!(". Others could not be looked up: {why}")).unwrap_or_default()
                 ),
             ),
             // Names of users may look like secrets: what is to be applied must be exact.
@@ -65,7 +67,7 @@ impl Question<'_> {
     }
 
     pub(super) fn error(&self, class: ErrorClass, what: &str) -> SourceError {
-        let Self { server, namespace, service } = self;
+        let Self { server, namespace, service, .. } = self;
         SourceError::new(class, format!("{server}, service {service} in {namespace}: {what}"))
     }
 }
@@ -126,7 +128,7 @@ mod tests {
     use super::*;
 
     const QUESTION: Question<'_> =
-        Question { server: "https://api:6443", namespace: "prod", service: "user" };
+        Question { server: "https://api:6443", namespace: "prod", service: "user", trouble: None };
 
     #[test]
     fn a_refusal_comes_with_the_manifest_for_whoever_was_refused() {

@@ -1,6 +1,8 @@
 //! The slices of a Service put together: pure.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::event::{Event, Part};
 use crate::model::{Address, Condition, Endpoint};
@@ -11,21 +13,26 @@ use crate::target::{Family, KubernetesPort};
 ///
 /// An endpoint that is in several slices, as it is for a moment while it moves from one to the other, is in the part
 /// that says the best of it; of equal ones in the first by name.
+///
+/// That a slice does not say the port that is wanted is no news of its endpoints: those that are known stay where they
+/// are. Where no slice says it there is nothing to say but [that](Self::without_port), and what was said stays.
 pub(super) struct Slices {
     wanted: Option<KubernetesPort>,
     family: Option<Family>,
     known: BTreeMap<String, Known>,
-    said: BTreeMap<String, Vec<Endpoint>>,
+    /// `None` until anything was said.
+    said: Option<BTreeMap<String, Vec<Endpoint>>>,
 }
 
 struct Known {
     is_ipv6: bool,
     endpoints: Vec<Endpoint>,
+    lacks_port: Option<String>,
 }
 
 impl Slices {
     pub(super) const fn new(wanted: Option<KubernetesPort>, family: Option<Family>) -> Self {
-        Self { wanted, family, known: BTreeMap::new(), said: BTreeMap::new() }
+        Self { wanted, family, known: BTreeMap::new(), said: None }
     }
 
     /// These are all slices there are. What to say of it, and of what could not be used.
@@ -35,9 +42,7 @@ impl Slices {
         for slice in slices {
             self.take(slice, &mut skipped);
         }
-        self.said = self.merged();
-        let parts = self.said.iter().map(part).collect();
-        skipped.before(Event::Reset { parts, revision: Some(revision.to_owned()) })
+        skipped.before(self.all(revision))
     }
 
     /// A slice is new, or another than before.
@@ -50,39 +55,79 @@ impl Slices {
     /// A slice is gone.
     pub(super) fn delete(&mut self, name: &str, revision: &str) -> Vec<Event> {
         self.known.remove(name);
-        vec![self.changes(revision)]
+        self.changes(revision).into_iter().collect()
+    }
+
+    /// Why nobody can connect to the endpoints that there are: no slice that holds any says at which port.
+    pub(super) fn without_port(&self) -> Option<&str> {
+        let is_wanted = |known: &&Known| match self.family {
+            Some(Family::Ipv4) => !known.is_ipv6,
+            Some(Family::Ipv6) => known.is_ipv6,
+            Some(Family::Both) | None => true,
+        };
+        let mut reason = None;
+        for known in self.known.values().filter(is_wanted) {
+            match &known.lacks_port {
+                None if !known.endpoints.is_empty() => return None,
+                lacks => reason = lacks.as_deref().or(reason),
+            }
+        }
+        reason
     }
 
     /// Whether these would say the same.
     pub(super) fn agree_with(&self, slices: &[Slice]) -> bool {
         let mut other = Self::new(self.wanted.clone(), self.family);
+        other.said.clone_from(&self.said);
         other.reset(slices, "");
-        other.said == self.said
+        other.said == self.said && other.without_port() == self.without_port()
     }
 
     fn take(&mut self, slice: &Slice, skipped: &mut Skipped) {
-        let Mapped { endpoints, skipped: count, example } = slice.endpoints(self.wanted.as_ref());
+        let ports = OnceCell::new();
+        let known = |ip: IpAddr| ports.get_or_init(|| self.ports()).get(&ip).copied();
+        let mapped = slice.endpoints_or_known(self.wanted.as_ref(), known);
+        let Mapped { endpoints, skipped: count, example, lacks_port } = mapped;
         skipped.add(count, example);
-        let known = Known { is_ipv6: slice.address_type == "IPv6", endpoints };
+        let known = Known { is_ipv6: slice.address_type == "IPv6", endpoints, lacks_port };
         self.known.insert(slice.metadata.name.clone(), known);
     }
 
+    /// The ports at which addresses were said to be.
+    fn ports(&self) -> BTreeMap<IpAddr, u16> {
+        let said = self.said.iter().flat_map(BTreeMap::values).flatten();
+        let port = |address: &Address| match address {
+            Address::Ip(at) => Some((at.ip(), at.port())),
+            _ => None,
+        };
+        said.flat_map(|endpoint| &endpoint.addresses).filter_map(port).collect()
+    }
+
+    /// All there is.
+    fn all(&mut self, revision: &str) -> Option<Event> {
+        if self.without_port().is_some() {
+            return None;
+        }
+        let now = self.said.insert(self.merged());
+        let parts = now.iter().map(part).collect();
+        Some(Event::Reset { parts, revision: Some(revision.to_owned()) })
+    }
+
     /// What is different from what was said last.
-    fn changes(&mut self, revision: &str) -> Event {
-        let now = self.merged();
-        let before = std::mem::replace(&mut self.said, now);
-        let changed: Vec<Part> = self
-            .said
-            .iter()
-            .filter(|(key, endpoints)| before.get(*key) != Some(*endpoints))
-            .map(part)
-            .collect();
-        let removed: Vec<String> = before.into_keys().filter(|key| !self.said.contains_key(key)).collect();
+    fn changes(&mut self, revision: &str) -> Option<Event> {
+        if self.without_port().is_some() {
+            return None;
+        }
+        let Some(before) = self.said.take() else { return self.all(revision) };
+        let now = self.said.insert(self.merged());
+        let changed: Vec<Part> =
+            now.iter().filter(|(key, endpoints)| before.get(*key) != Some(*endpoints)).map(part).collect();
+        let removed: Vec<String> = before.into_keys().filter(|key| !now.contains_key(key)).collect();
         let revision = Some(revision.to_owned());
         if changed.is_empty() && removed.is_empty() {
-            return Event::Confirmed { revision };
+            return Some(Event::Confirmed { revision });
         }
-        Event::Apply { changed, removed, revision }
+        Some(Event::Apply { changed, removed, revision })
     }
 
     fn merged(&self) -> BTreeMap<String, Vec<Endpoint>> {
@@ -141,9 +186,10 @@ impl Skipped {
         }
     }
 
-    fn before(self, event: Event) -> Vec<Event> {
+    fn before(self, event: Option<Event>) -> Vec<Event> {
         let Self { count, example } = self;
-        if count == 0 { vec![event] } else { vec![Event::Skipped { count, example }, event] }
+        let skipped = (count > 0).then_some(Event::Skipped { count, example });
+        skipped.into_iter().chain(event).collect()
     }
 }
 
@@ -172,7 +218,7 @@ mod tests {
     }
 
     fn all(slices: &Slices) -> Vec<String> {
-        slices.said.values().flatten().map(ToString::to_string).collect()
+        slices.said.iter().flat_map(BTreeMap::values).flatten().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -236,6 +282,86 @@ mod tests {
         assert_eq!(all(&slices), [six]);
     }
 
+    /// A slice whose ports have these names.
+    fn at_ports(name: &str, ports: &[(&str, u16)], endpoints: &[(&str, &str)]) -> Slice {
+        let ports: Vec<String> =
+            ports.iter().map(|(name, port)| format!(r#"{{"name":"{name}","port":{port}}}"#)).collect();
+        let text = format!(r#"{{"metadata":{{}},"ports":[{}]}}"#, ports.join(","));
+        Slice { ports: decode(&text).unwrap().ports, ..slice(name, "IPv4", endpoints) }
+    }
+
+    const AMBIGUOUS: [(&str, u16); 2] = [("web", 80), ("metrics", 90)];
+
+    #[test]
+    fn where_no_slice_says_the_port_there_is_nothing_to_say_and_what_was_said_stays() {
+        let mut slices = Slices::new(None, None);
+        slices.reset(&[at_ports("a", &[("web", 80)], &[("10.0.0.1", "ready")])], "1");
+        let events =
+            slices.apply(&at_ports("a", &AMBIGUOUS, &[("10.0.0.1", "ready"), ("10.0.0.2", "ready")]), "2");
+        assert!(matches!(&events[..], [Event::Skipped { count: 1, .. }]), "{events:?}");
+        assert!(
+            slices
+                .without_port()
+                .is_some_and(|reason| reason.contains("slice a: has several ports, web, metrics"))
+        );
+        assert_eq!(all(&slices), ["10.0.0.1:80"]);
+        assert!(slices.agree_with(&[at_ports(
+            "a",
+            &AMBIGUOUS,
+            &[("10.0.0.1", "ready"), ("10.0.0.2", "ready")]
+        )]));
+        // Made anew under another name, listed again, and still nobody says the port.
+        slices.apply(&at_ports("b", &AMBIGUOUS, &[("10.0.0.1", "ready")]), "3");
+        assert_eq!(slices.delete("a", "4"), []);
+        assert_eq!(slices.reset(&[at_ports("b", &AMBIGUOUS, &[("10.0.0.1", "ready")])], "5"), []);
+        assert_eq!(all(&slices), ["10.0.0.1:80"]);
+        // A Service without endpoints has none, whatever its ports.
+        let events = slices.apply(&at_ports("b", &AMBIGUOUS, &[]), "6");
+        assert!(
+            matches!(&events[..], [Event::Apply { .. }]) && slices.without_port().is_none(),
+            "{events:?}"
+        );
+        assert_eq!(all(&slices), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_said_first_is_everything() {
+        let mut slices = Slices::new(None, None);
+        assert!(matches!(
+            &slices.reset(&[at_ports("a", &AMBIGUOUS, &[("10.0.0.1", "ready")])], "1")[..],
+            [Event::Skipped { .. }]
+        ));
+        let events = slices.apply(&at_ports("a", &[("grpc", 80)], &[("10.0.0.1", "ready")]), "2");
+        assert!(matches!(&events[..], [Event::Reset { parts, .. }] if parts.len() == 1), "{events:?}");
+    }
+
+    #[test]
+    fn slices_that_do_not_say_the_port_keep_what_is_known_beside_those_that_do() {
+        let mut slices = Slices::new(Some(KubernetesPort::Name("web".to_owned())), None);
+        let ips = [("10.0.0.1", "ready"), ("10.0.0.2", "ready")];
+        slices.reset(&[at_ports("a", &[("web", 80)], &ips)], "1");
+        // The port is renamed pod by pod, and the slices have other names.
+        slices
+            .apply(&at_ports("b", &[("http", 80)], &[("10.0.0.2", "unhealthy"), ("10.0.0.3", "ready")]), "2");
+        slices.apply(&at_ports("a", &[("web", 80)], &ips[..1]), "3");
+        assert!(slices.without_port().is_none());
+        assert_eq!(all(&slices), ["10.0.0.1:80", "10.0.0.2:80;condition=unhealthy"]);
+        // Whatever is no longer there is gone, though.
+        slices.apply(&at_ports("b", &[("http", 80)], &[("10.0.0.3", "ready")]), "4");
+        assert_eq!(all(&slices), ["10.0.0.1:80"]);
+    }
+
+    #[test]
+    fn the_other_familys_slices_do_not_speak_for_the_one_that_is_wanted() {
+        let six = slice("6", "IPv6", &[("2001:db8::1", "ready")]);
+        let four = at_ports("4", &AMBIGUOUS, &[("10.0.0.1", "ready")]);
+        for (family, expected) in [(Some(Family::Ipv4), true), (Some(Family::Both), false), (None, false)] {
+            let mut slices = Slices::new(None, family);
+            slices.reset(&[six.clone(), four.clone()], "1");
+            assert_eq!(slices.without_port().is_some(), expected, "{family:?}");
+        }
+    }
+
     #[test]
     fn what_cannot_be_used_is_told_first() {
         let mut slices = Slices::new(None, None);
@@ -274,7 +400,7 @@ mod tests {
                 }
                 let now: Vec<Slice> = current.values().cloned().collect();
                 prop_assert!(slices.agree_with(&now));
-                prop_assert_eq!(&heard, &slices.said);
+                prop_assert_eq!(Some(&heard), slices.said.as_ref());
                 let mut addresses: Vec<&Address> = heard.values().flatten().flat_map(|endpoint| &endpoint.addresses).collect();
                 let count = addresses.len();
                 addresses.sort_unstable();

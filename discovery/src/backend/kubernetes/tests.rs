@@ -98,6 +98,15 @@ fn no_way_at_all_says_what_was_looked_for() {
     assert!(found("kubernetes:///user", unmounted).unwrap_err().contains("/nowhere/ca.crt"));
 }
 
+#[test]
+fn a_certificate_without_its_key_is_refused() {
+    let tls = crate::credentials::TlsFiles { cert: Some("/cert".into()), ..Default::default() };
+    let credentials = Credentials { tls: Some(tls), ..Credentials::default() };
+    let options = WatchOptions { credentials, ..WatchOptions::default() };
+    let Err(error) = super::open(&target("kubernetes:///user"), &options) else { panic!("it is ignored") };
+    assert!(error.class == ErrorClass::Config && error.message.contains("cert and key"), "{error}");
+}
+
 fn mount(scratch: &Scratch, api: &KubeApi) -> Surroundings {
     scratch.write("ca.crt", &api.ca_pem());
     scratch.write("token", api.admin_token());
