@@ -2658,7 +2658,7 @@ evener_status evener_lint(uint32_t kind,
 
 #if (defined(EVENER_CHANNELS) && defined(EVENER_REGISTRIES))
 /**
- * Registers a server, from now until evener_registration_close: in etcd (`etcd:///services`), in Consul (`consul:` or
+ * Registers a server, from now until evener_registration_close: in etcd (`etcd:///`), in Consul (`consul:` or
  * `consul://agent:8500`). `options` and `error` may be null. It begins in the background: evener_registration_wait waits for it.
  *
  * On `EVENER_OK` `*error` holds what of a `json` definition has no effect, mostly nothing.

@@ -6,7 +6,7 @@
 //
 //     start 127.0.0.1:5001 127.0.0.1:5002   ->   started 127.0.0.1:5001, and so on; `failed ...` where it cannot listen
 //     stop 127.0.0.1:5001                   ->   stopped 127.0.0.1:5001: no new calls, the present ones end
-//     enter etcd:///services NAME TTL 127.0.0.1:5001
+//     enter etcd:/// NAME TTL 127.0.0.1:5001
 //                                           ->   entered 127.0.0.1:5001: it is in the registry, as NAME, for TTL seconds
 //                                                at a time
 //

@@ -6,7 +6,7 @@ Standard input says what to do, a line at a time, and standard output what has b
 
     start 127.0.0.1:5001                           ->   started 127.0.0.1:5001; `failed ...` where it cannot listen
     stop 127.0.0.1:5001                            ->   stopped 127.0.0.1:5001: no new calls, the present ones end
-    enter etcd:///services NAME TTL 127.0.0.1:5001 ->   entered 127.0.0.1:5001: it is in the registry, as NAME, for TTL seconds at a time
+    enter etcd:/// NAME TTL 127.0.0.1:5001 ->   entered 127.0.0.1:5001: it is in the registry, as NAME, for TTL seconds at a time
 
 A server that is in a registry leaves it before it stops. The end of the input ends everything. A server answers with its own address.
 """

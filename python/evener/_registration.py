@@ -221,8 +221,8 @@ def register(
     deadline: float = 5.0,
 ) -> Registration:
     """Registers a server, in the background, from now until the registration is closed or the process ends: at
-    ``etcd:///services``, or at a Consul agent (``consul:///`` for the one on this machine, ``consul://HOST:8500``). Several
-    servers of a process may be registered.
+    ``etcd:///`` (below a prefix: ``etcd:///PREFIX``), or at a Consul agent (``consul:///`` for the one on this machine,
+    ``consul://HOST:8500``). Several servers of a process may be registered.
 
     - ``name``, ``port``: the service, and the port that clients dial.
     - ``host``: the host name or IP address that clients dial; None: what ``EVENER_ADVERTISE_ADDRESS`` says, or else this

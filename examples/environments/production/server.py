@@ -1,7 +1,7 @@
 """The service in production: TLS, health checks, and its own record in etcd for as long as it serves.
 
     server.py ADDRESS NAME REGISTRY CERTIFICATE KEY
-    server.py 127.0.0.1:50051 "server 1" etcd://127.0.0.1:2379/services server.pem server.key
+    server.py 127.0.0.1:50051 "server 1" etcd://127.0.0.1:2379 server.pem server.key
 
 It ends at SIGTERM or Ctrl-C without losing a call: marked as leaving, a while for clients to hear of it, taken out of the registry, and only
 then stopped.

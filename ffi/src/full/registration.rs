@@ -105,7 +105,7 @@ fn read(pointer: *const evener_registration_options) -> Result<evener_registrati
     Ok(versioned!(pointer))
 }
 
-/// Registers a server, from now until evener_registration_close: in etcd (`etcd:///services`), in Consul (`consul:` or
+/// Registers a server, from now until evener_registration_close: in etcd (`etcd:///`), in Consul (`consul:` or
 /// `consul://agent:8500`). `options` and `error` may be null. It begins in the background: evener_registration_wait waits for it.
 ///
 /// On `EVENER_OK` `*error` holds what of a `json` definition has no effect, mostly nothing.

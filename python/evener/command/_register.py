@@ -21,8 +21,10 @@ _STEP_SECONDS = 0.1
 _HINT = "Is the registry running, is its address right, and may this client write there? Without --timeout it goes on trying."
 
 _EXPLANATION = """registries:
-  etcd:///services    etcd; etcd://HOST:PORT,HOST:PORT/services its members
-  consul:///          this machine's Consul agent, or consul://HOST:PORT
+  etcd:///       etcd on this machine; etcd://HOST:PORT,HOST:PORT its members.
+                 NAME is found as etcd:///NAME. Below a prefix, etcd:///PREFIX,
+                 it is found as etcd:///PREFIX/NAME
+  consul:///     this machine's Consul agent, or consul://HOST:PORT
 
 It stays until SIGINT (Ctrl-C) or SIGTERM; then the server is marked as
 leaving, --drain seconds go by, and it is taken away. A second signal does not

@@ -59,7 +59,7 @@ pub fn test(show: &Show, names: &Bind) -> Result<(), String> {
 pub fn production(show: &Show, etcd: &Etcd) -> Result<(), String> {
     let authority = Authority::new();
     let certificate = authority.server(&["user-service"]);
-    let registry = format!("etcd://{}/services", etcd.client());
+    let registry = format!("etcd://{}", etcd.client());
     let start = |number: u32| {
         let (address, name) = (format!("{TEST_NETWORK}{number}:50052"), format!("server {number}"));
         let arguments = [&*address, &name, &registry, &certificate.certificate, &certificate.key];
