@@ -69,7 +69,7 @@ impl TlsFiles {
         if self.cert.is_some() == self.key.is_some() {
             return Ok(());
         }
-        let text = "a client certificate and its key go together: one of cert and key is missing";
+        let text = "cert_file and key_file go together: one of them is missing";
         Err(SourceError::new(ErrorClass::Config, text))
     }
 

@@ -29,9 +29,7 @@ pub(crate) fn credentials(given: Option<Given>) -> PyResult<Credentials> {
         key: given.key_file,
         server_name: given.server_name,
     };
-    if tls.cert.is_some() != tls.key.is_some() {
-        return Err(refused("cert_file and key_file go together: one of them is missing"));
-    }
+    tls.check().map_err(|error| refused(&error.message))?;
     let wants_tls = given.tls || tls != TlsFiles::default();
     let password = secret("password", given.password, given.password_file)?;
     let user = match (given.user, password) {

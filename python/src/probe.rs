@@ -55,9 +55,6 @@ fn full(given: Fields) -> PyResult<ProbeOptions> {
         key: given.key_file,
         server_name: given.server_name,
     };
-    if tls.cert.is_some() != tls.key.is_some() {
-        return Err(refused("cert_file, key_file", "go together: one of them is missing"));
-    }
     if !(0.0..=1.0).contains(&given.jitter) {
         return Err(refused("jitter", "is a part of the interval, from 0 to 1"));
     }

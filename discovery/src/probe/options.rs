@@ -110,6 +110,7 @@ impl ProbeOptions {
             Self { rise: 0, .. } => wrong("rise is 0; it must be at least 1"),
             Self { fall: 0, .. } => wrong("fall is 0; it must be at least 1"),
             Self { concurrency: 0, .. } => wrong("concurrency is 0; it must be at least 1"),
+            Self { tls: Some(files), .. } => files.check().map_err(|error| ProbeError(error.message)),
             _ => Ok(()),
         }
     }
@@ -178,6 +179,10 @@ mod tests {
             ProbeOptions { concurrency: 0, ..options.clone() },
             ProbeOptions { interval: Duration::ZERO, ..options.clone() },
             ProbeOptions { timeout: Duration::ZERO, ..options.clone() },
+            ProbeOptions {
+                tls: Some(TlsFiles { cert: Some("c.pem".into()), ..TlsFiles::default() }),
+                ..options.clone()
+            },
             ProbeOptions { jitter_percent: 101, ..options },
         ];
         assert!(wrong.iter().all(|options| options.check().is_err()));

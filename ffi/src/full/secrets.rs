@@ -22,6 +22,7 @@ pub(super) fn parse(pointer: *const evener_credentials) -> Result<Credentials, R
         key: texts.key.map(PathBuf::from),
         server_name: texts.server_name,
     };
+    tls.check().map_err(|error| refused(&error.message))?;
     let wanted = match given.tls {
         0 => tls != TlsFiles::default(),
         1 => true,
