@@ -271,6 +271,26 @@ fn a_family_that_fails_keeps_what_it_had_and_does_not_hold_the_other_up() {
 }
 
 #[test]
+fn a_family_that_fails_takes_nothing_from_a_service_either() {
+    let records = ["_grpc._tcp.svc 1 SRV 1 1 80 host", "host 1 A 127.0.0.1", "host 1 AAAA ::1"];
+    let Some(bind) = bind(&records) else { return };
+    let double = DoubleWithoutAaaa::start(&bind);
+    let target = format!("dns+srv://{}/_grpc._tcp.svc.example.test?timeout=20s", double.address);
+    let mut backend = Backend::open(&target, &quick());
+    backend.until_reset(&["127.0.0.1:80", "[::1]:80"]);
+    double.is_deaf.store(true, Ordering::SeqCst);
+    bind.update("update add host.example.test 1 A 127.0.0.2");
+    backend.until("what fails is told", |event| match event {
+        Event::Skipped { example, .. } => {
+            Some(assert!(example.contains("host.example.test. AAAA"), "{example}"))
+        }
+        Event::Failed(error) => panic!("{error}"),
+        _ => None,
+    });
+    backend.until_reset(&["127.0.0.1:80", "127.0.0.2:80", "[::1]:80"]);
+}
+
+#[test]
 fn srv_records_are_tiers_with_weights_and_ports() {
     for additional in [false, true] {
         srv_records(additional);
@@ -324,8 +344,12 @@ fn addresses_that_came_along_are_not_asked_for() {
         double.is_deaf.store(true, Ordering::SeqCst);
         let target = format!("dns+srv://{}/_grpc._tcp.svc.example.test", double.address);
         let expected: &[&str] = if additional { &["127.0.0.1:80", "[::1]:80"] } else { &["127.0.0.1:80"] };
-        let mut backend = Backend::open(&target, &quick());
-        let Event::Reset { parts, .. } = backend.next() else { panic!("no list") };
+        let parts = Backend::open(&target, &quick()).until("a list", |event| match event {
+            Event::Reset { parts, .. } => Some(parts),
+            // What was asked for in vain is told before.
+            Event::Skipped { .. } if !additional => None,
+            other => panic!("{other:?}"),
+        });
         assert_eq!(written(&parts), expected, "additional: {additional}");
     }
 }

@@ -27,6 +27,12 @@ impl HostAnswer {
         Self { v4: Some(Vec::new()), v6: Some(Vec::new()), ttl, failed: None }
     }
 
+    /// All that there is of a host.
+    pub(super) fn of(all: Vec<IpAddr>, ttl: Option<Duration>) -> Self {
+        let (v4, v6) = all.into_iter().partition(IpAddr::is_ipv4);
+        Self { v4: Some(v4), v6: Some(v6), ttl, failed: None }
+    }
+
     fn is_empty(&self) -> bool {
         let none = |family: &Option<Vec<IpAddr>>| family.as_ref().is_none_or(Vec::is_empty);
         none(&self.v4) && none(&self.v6)
@@ -67,10 +73,8 @@ impl Addresses {
         vec![part("A", &self.v4), part("AAAA", &self.v6)]
     }
 
-    pub(super) fn into_all(self) -> Vec<IpAddr> {
-        let Self { mut v4, v6, .. } = self;
-        v4.extend(v6);
-        v4
+    pub(super) fn all(&self) -> Vec<IpAddr> {
+        self.v4.iter().chain(&self.v6).copied().collect()
     }
 }
 

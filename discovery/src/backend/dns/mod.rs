@@ -13,7 +13,6 @@ mod schedule;
 mod service;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::Either;
@@ -43,7 +42,7 @@ struct Found {
 /// What is looked up again and again.
 enum Subject {
     Host { name: String, port: u16, last: host::Addresses },
-    Service { name: String, last: BTreeMap<String, Vec<IpAddr>> },
+    Service { name: String, last: BTreeMap<String, host::Addresses> },
 }
 
 /// The backend of a `dns:` target.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 
+use super::Found;
 use super::environment::Environment;
+use super::host::{self, Addresses, HostAnswer};
 use super::question::{Answer, ask_in_turn};
-use super::{Found, host};
 use crate::event::SourceError;
 use crate::record::srv::{SrvRecord, assemble};
 use crate::target::{DnsParameters, Family};
@@ -17,7 +18,7 @@ use crate::target::{DnsParameters, Family};
 /// So many hosts are looked up at a time.
 const AT_A_TIME: usize = 16;
 
-/// Looks a service up. `last` holds the addresses of its hosts, which stay while one cannot be looked up.
+/// Looks a service up. `last` holds the addresses of its hosts, which stay while one, or one kind of its addresses, cannot be looked up.
 ///
 /// # Errors
 /// The records cannot be had, or a host cannot be looked up and of no other one is an address known: whether there is
@@ -26,7 +27,7 @@ pub(super) async fn look_up(
     environment: &Environment,
     name: &str,
     parameters: &DnsParameters,
-    last: &mut BTreeMap<String, Vec<IpAddr>>,
+    last: &mut BTreeMap<String, Addresses>,
 ) -> Result<Found, SourceError> {
     let answer = ask_in_turn(environment, &environment.candidates(name)?, RecordType::SRV).await?;
     let mut ttl = answer.ttl();
@@ -36,30 +37,29 @@ pub(super) async fn look_up(
     };
     let records: Vec<SrvRecord> = answers.iter().filter_map(record).collect();
     let hosts = hosts(environment, &records, &additional, parameters.family).await;
-    let mut failed = Vec::new();
+    let (mut failed, mut left_out) = (None, Vec::new());
     let mut known = BTreeMap::new();
     for (host, answer) in hosts {
+        let mut addresses = last.remove(&host).unwrap_or_default();
         match answer {
-            Ok((addresses, host_ttl)) => {
-                ttl = [ttl, host_ttl].into_iter().flatten().min();
-                known.insert(host, addresses);
+            Ok(answer) => {
+                ttl = [ttl, answer.ttl].into_iter().flatten().min();
+                left_out.extend(addresses.take(answer));
             }
             Err(error) => {
-                if let Some(addresses) = last.remove(&host) {
-                    known.insert(host, addresses);
-                }
-                failed.push(error);
+                left_out.push(error.message.clone());
+                failed = Some(error);
             }
         }
+        known.insert(host, addresses);
     }
-    let parts = assemble(&records, &known, parameters.grouped);
-    if let Some(error) = failed.first()
-        && parts.iter().all(|part| part.endpoints.is_empty())
-    {
-        return Err(error.clone());
+    let all = known.iter().map(|(host, addresses)| (host.clone(), addresses.all())).collect();
+    let parts = assemble(&records, &all, parameters.grouped);
+    if let Some(error) = failed.filter(|_| parts.iter().all(|part| part.endpoints.is_empty())) {
+        return Err(error);
     }
     *last = known;
-    let skipped = failed.last().map(|error| (failed.len() as u64, error.message.clone()));
+    let skipped = left_out.last().map(|example| (left_out.len() as u64, example.clone()));
     Ok(Found { parts, ttl, skipped })
 }
 
@@ -69,7 +69,7 @@ fn record(record: &Record) -> Option<SrvRecord> {
     Some(SrvRecord { priority, weight, port, target: srv.target.to_ascii() })
 }
 
-type HostFound = (String, Result<(Vec<IpAddr>, Option<Duration>), SourceError>);
+type HostFound = (String, Result<HostAnswer, SourceError>);
 
 /// The addresses of all hosts: those that came along with the records, and those of all others by asking.
 async fn hosts(
@@ -85,28 +85,16 @@ async fn hosts(
     let look_up = async |name: &String| -> HostFound {
         match came_along(name, additional, family) {
             Some(found) => (name.clone(), Ok(found)),
-            None => (name.clone(), ask(environment, name, family).await),
+            // Names in records are always full.
+            None => (name.clone(), host::look_up(environment, name, family).await),
         }
     };
     stream::iter(names).map(look_up).buffer_unordered(AT_A_TIME).collect().await
 }
 
-/// Names in records are always full.
-async fn ask(
-    environment: &Environment,
-    name: &str,
-    family: Family,
-) -> Result<(Vec<IpAddr>, Option<Duration>), SourceError> {
-    let answer = host::look_up(environment, name, family).await?;
-    let ttl = answer.ttl;
-    let mut addresses = host::Addresses::default();
-    addresses.take(answer);
-    Ok((addresses.into_all(), ttl))
-}
-
 /// What came along with the records, where that is all there can be. A server leaves out what does not fit, so a family
 /// that is missing may be there all the same; that a host has none of it is never said in this way.
-fn came_along(name: &str, additional: &[Record], family: Family) -> Option<(Vec<IpAddr>, Option<Duration>)> {
+fn came_along(name: &str, additional: &[Record], family: Family) -> Option<HostAnswer> {
     let wanted = |ip: &IpAddr| match family {
         Family::Both => true,
         Family::Ipv4 => ip.is_ipv4(),
@@ -121,7 +109,8 @@ fn came_along(name: &str, additional: &[Record], family: Family) -> Option<(Vec<
         return None;
     }
     let ttl = found.iter().map(|(_, ttl)| *ttl).min();
-    Some((found.into_iter().map(|(ip, _)| ip).collect(), ttl.map(|ttl| Duration::from_secs(ttl.into()))))
+    let all = found.into_iter().map(|(ip, _)| ip).collect();
+    Some(HostAnswer::of(all, ttl.map(|ttl| Duration::from_secs(ttl.into()))))
 }
 
 #[cfg(test)]
@@ -142,8 +131,10 @@ mod tests {
         let additional =
             [record("a.", 9, "10.0.0.1"), record("B.", 9, "10.0.0.2"), record("b.", 7, "2001:db8::2")];
         let found = |name: &str, family: Family| {
-            let (ips, ttl) = came_along(name, &additional, family)?;
-            Some((ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), ttl?.as_secs()))
+            let answer = came_along(name, &additional, family)?;
+            let (ttl, mut addresses) = (answer.ttl?.as_secs(), Addresses::default());
+            assert_eq!(addresses.take(answer), None);
+            Some((addresses.all().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), ttl))
         };
         let some = |ips: &str, ttl: u64| Some((ips.to_owned(), ttl));
         assert_eq!(found("a.", Family::Both), None, "AAAA may have been left out");
