@@ -1395,7 +1395,7 @@ typedef struct evener_probe {
      */
     uint32_t concurrency;
     /**
-     * 1: where all endpoints fail, all are out. 0: none is, since a wrong check must not stop a service.
+     * 1: where no endpoint passes, all that fail are out. 0: none is, since a wrong check must not stop a service.
      */
     uint32_t fail_closed;
     /**
