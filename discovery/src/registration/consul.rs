@@ -153,7 +153,8 @@ impl ConsulRegistrar {
 
     async fn register(&mut self, body: &Value, is_draining: bool) -> Result<(), SourceError> {
         self.claim(body).await?;
-        let answer = self.ask(registration(body, is_draining)).await?;
+        let has_checks = self.held.as_ref().is_some_and(|held| held.body["Checks"] == body["Checks"]);
+        let answer = self.ask(registration(body, is_draining, has_checks)).await?;
         expect(&answer, "registration")?;
         self.written.clone_from(&self.id);
         self.held = Some(Held { body: body.clone(), is_draining: None });
@@ -251,12 +252,14 @@ impl ConsulRegistrar {
 
 /// What puts a service there. One that drains must not pass for a moment before it is in maintenance: a check that is new
 /// waits for the sign of life that comes after that, and maintenance that is on already, a check like others to the
-/// agent, is not replaced.
-fn registration(body: &Value, is_draining: bool) -> Question {
-    let question = Question::put("/v1/agent/service/register".to_owned());
+/// agent, is not replaced. Nor is an operator's, where the agent has the checks and something else has changed.
+fn registration(body: &Value, is_draining: bool, has_checks: bool) -> Question {
+    let mut question = Question::put("/v1/agent/service/register".to_owned());
+    if !is_draining && !has_checks {
+        question = question.with("replace-existing-checks", "true");
+    }
     if !is_draining {
-        let body = Some(body.to_string().into_bytes());
-        return Question { body, ..question.with("replace-existing-checks", "true") };
+        return Question { body: Some(body.to_string().into_bytes()), ..question };
     }
     let mut body = body.clone();
     let checks = body.get_mut("Checks").and_then(Value::as_array_mut).into_iter().flatten();

@@ -50,6 +50,19 @@ async fn a_write_that_is_refused_takes_nothing_away() {
 }
 
 #[tokio::test]
+async fn an_update_does_not_end_an_operators_maintenance() {
+    let Some(consul) = Consul::start() else { return };
+    let mut registrar = to(&consul.http());
+    let first = record("10.0.0.1");
+    registrar.publish(&first).await.unwrap();
+    consul.put("/v1/agent/service/maintenance/svc-10.0.0.1-80?enable=true&reason=upgrade", "");
+    let second = noted(&first, "second".to_owned());
+    registrar.publish(&second).await.unwrap();
+    assert_eq!(registrar.verify(&second).await.unwrap(), Finding::Intact);
+    assert_eq!(registrar.maintenance().await.unwrap().as_deref(), Some("upgrade"));
+}
+
+#[tokio::test]
 async fn what_somebody_else_has_taken_is_given_no_sign_of_life() {
     let Some(consul) = Consul::start() else { return };
     let mut first = to(&consul.http());
