@@ -222,7 +222,8 @@ def test_method_config_is_obeyed(three: list[Server]) -> None:
         assert _code(lambda: list(stub.Down(pb.Request(text="x" * 80, count=1)))) is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert stub.Unary(pb.Request(text="x" * 80)).text
         channel.set_service_config('{"loadBalancingConfig": [{"round_robin": {}}]}')
-        eventually(lambda: _is_answered(stub, pb.Request(text="x" * 200)))
+        # Inner channels are made anew one after the other: as many answers in a row as there are servers come from all of them.
+        eventually(lambda: all(_is_answered(stub, pb.Request(text="x" * 200)) for _ in three))
         assert stub.Unary(pb.Request(text="x" * 200, delay_ms=200), timeout=10).text
         assert len(list(stub.Down(pb.Request(text="x" * 80, count=1)))) == 1
 
