@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// A rolling deployment: one write follows the other within the window.
 const ROLLING: Duration = Duration::from_millis(50);
-const SAMPLES: usize = 200;
+const SAMPLES: usize = 100;
 
 fn main() -> ExitCode {
     match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
