@@ -158,8 +158,7 @@ impl Environment {
         system.servers = system.open(&system.settings.servers)?;
         let mut found = host::Addresses::default();
         found.take(Box::pin(host::look_up(&system, host, Family::Both)).await?);
-        let found: Vec<SocketAddr> =
-            found.all().into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        let found: Vec<SocketAddr> = found.all().into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
         if found.is_empty() {
             let text = format!("the DNS server {host} has no address");
             return Err(SourceError::new(ErrorClass::Unreachable, text));

@@ -104,7 +104,7 @@ fn a_certificate_without_its_key_is_refused() {
     let credentials = Credentials { tls: Some(tls), ..Credentials::default() };
     let options = WatchOptions { credentials, ..WatchOptions::default() };
     let Err(error) = super::open(&target("kubernetes:///user"), &options) else { panic!("it is ignored") };
-    assert!(error.class == ErrorClass::Config && error.message.contains("cert and key"), "{error}");
+    assert!(error.class == ErrorClass::Config && error.message.contains("cert_file and key_file"), "{error}");
 }
 
 fn mount(scratch: &Scratch, api: &KubeApi) -> Surroundings {
