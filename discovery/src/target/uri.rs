@@ -208,7 +208,7 @@ fn redact_location(text: &str) -> String {
     if has_user(text) && !has_user(&hide_values(text)) {
         // A user with a secret's name in his password, or a secret with an `@` in it: there is no telling.
         let (scheme, rest) = split_slashes(text);
-        return format!("{scheme}***{}", word_end(rest));
+        return hide_values(&format!("{scheme}***{}", word_end(rest)));
     }
     hide_values(&hide_user(text))
 }
@@ -234,9 +234,10 @@ fn hide_values(text: &str) -> String {
     shown
 }
 
-/// The scheme with its slashes, if there are any, and what follows.
+/// The scheme with its slashes, if there are any, and what follows. What has an `@` in it is no scheme.
 fn split_slashes(text: &str) -> (&str, &str) {
-    text.find("//").and_then(|at| text.split_at_checked(at + 2)).unwrap_or(("", text))
+    let split = text.find("//").and_then(|at| text.split_at_checked(at + 2));
+    split.filter(|(scheme, _)| !scheme.contains('@')).unwrap_or(("", text))
 }
 
 /// What a word or a parameter ends with, which is not of its value.
@@ -272,6 +273,8 @@ mod tests {
             ("`static:///h:80;token=a@b` is odd", "`static://***` is odd"),
             ("consul://me:p/w@agent/svc", "consul://***@agent/svc"),
             ("me:pw@host", "***@host"),
+            ("consul:/x/me:pw@agent://host/svc", "***@agent://host/svc"),
+            ("token=1//2@agent/svc", "token=***"),
         ] {
             assert_eq!(redact(text), expected);
         }
