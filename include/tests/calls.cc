@@ -155,6 +155,11 @@ TEST_CASE(a_prepared_call_that_is_dropped_is_reported) {
   const auto channel = ChannelTo({a.address()});
   WaitUntilReady(channel, {a.address()});
   const auto stub = Demo::NewStub(channel);
+  // A call that has been answered shows that the server can be picked: what is prepared now does not wait.
+  const auto before = NewContext();
+  Reply reply;
+  CHECK(stub->Unary(before.get(), Request(), &reply).ok());
+  CHECK(Eventually([&] { return Sum(channel, "in_flight") == 0; }));
   ::grpc::CompletionQueue queue;
   {
     const auto context = NewContext();
