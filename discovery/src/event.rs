@@ -40,6 +40,14 @@ pub enum Event {
     },
     /// The source cannot be asked now. What is known stays, and ages.
     Failed(SourceError),
+    /// A part of the source has said something while another part, as before, cannot be asked: what was said counts, and the whole
+    /// stays stale. It is no new failure, and no recovery.
+    Partly {
+        /// What was said: a [`Event::Reset`] or an [`Event::Apply`].
+        said: Box<Self>,
+        /// Why the other part cannot be asked.
+        error: SourceError,
+    },
     /// A service config (gRPC's JSON, not checked here) that comes with the endpoints; `None` where there is none
     /// any more.
     ServiceConfig(Option<String>),

@@ -12,7 +12,7 @@ use super::options::PipelineOptions;
 use super::stabilize::Stabilizer;
 use super::status::{EndpointCounts, State, Status, UpdateCounts};
 use super::verdicts::Verdicts;
-use crate::event::{ErrorClass, Event, Part, SourceError};
+use crate::event::{ErrorClass, Event, Part};
 use crate::model::{Address, Condition, Endpoint};
 
 /// The part under which endpoints from disk are known until the source answers. No source names a part so.
@@ -109,6 +109,13 @@ impl Pipeline {
     /// A source that has both says its service config before the endpoints, so that they are published together.
     pub fn handle(&mut self, event: Event, now: Instant) {
         let now = self.advance(now);
+        let was_failing = self.contact.is_failing();
+        self.take(event, now);
+        self.counters.reconnects += u64::from(was_failing && !self.contact.is_failing());
+        self.settle(now);
+    }
+
+    fn take(&mut self, event: Event, now: Instant) {
         match event {
             Event::Reset { parts, revision } => {
                 self.counters.updates.reset += 1;
@@ -127,7 +134,17 @@ impl Pipeline {
                 self.read = Some(now);
                 self.answered(revision, now);
             }
-            Event::Failed(error) => self.failed(error, now),
+            Event::Failed(error) => {
+                *self.counters.errors.entry(error.class).or_default() += 1;
+                self.contact.failed(error, now);
+            }
+            Event::Partly { said, error } => {
+                let (read, since) = (self.read, self.contact.failing_since());
+                self.take(*said, now);
+                // A part has been heard, which neither reads the whole nor ends what it suffers from.
+                self.read = read;
+                self.contact.failed(error, since.unwrap_or(now));
+            }
             Event::ServiceConfig(config) => {
                 self.is_configured = true;
                 self.configure(config);
@@ -137,7 +154,6 @@ impl Pipeline {
                 self.counters.skipped_example = Some(example);
             }
         }
-        self.settle(now);
     }
 
     /// Takes over which endpoints fail their probes, and which have been seen to pass them, by their addresses: all of them, each
@@ -227,7 +243,7 @@ impl Pipeline {
     }
 
     fn answered(&mut self, revision: Option<String>, now: Instant) {
-        self.counters.reconnects += u64::from(self.contact.answered(now));
+        self.contact.answered(now);
         if revision.as_deref() != self.revision.as_deref() {
             self.revision = revision.map(Arc::from);
         }
@@ -239,11 +255,6 @@ impl Pipeline {
             self.service_config = config.map(Arc::from);
             self.touched = true;
         }
-    }
-
-    fn failed(&mut self, error: SourceError, now: Instant) {
-        *self.counters.errors.entry(error.class).or_default() += 1;
-        self.contact.failed(error, now);
     }
 
     /// What the source reports goes on to be published; what it no longer does is held, if anybody uses it.

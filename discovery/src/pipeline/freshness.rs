@@ -101,10 +101,10 @@ impl Contact {
         self.heard = Some(Heard { at: now, age, from_disk: true });
     }
 
-    /// The source answered. Answers whether it could not be asked before.
-    pub(super) fn answered(&mut self, now: Instant) -> bool {
+    /// The source answered.
+    pub(super) fn answered(&mut self, now: Instant) {
         self.heard = Some(Heard { at: now, age: Duration::ZERO, from_disk: false });
-        self.failing.take().is_some()
+        self.failing = None;
     }
 
     /// The source could not be asked.
@@ -115,6 +115,11 @@ impl Contact {
 
     pub(super) const fn is_failing(&self) -> bool {
         self.failing.is_some()
+    }
+
+    /// Since when the source cannot be asked.
+    pub(super) fn failing_since(&self) -> Option<Instant> {
+        self.failing.as_ref().map(|(since, _)| *since)
     }
 
     pub(super) fn last_error(&self) -> Option<&SourceError> {

@@ -6,7 +6,7 @@ use evener_discovery::{ErrorClass, Event};
 use evener_test_servers::{Consul, ConsulOptions, eventually};
 use serde_json::Value;
 
-use crate::{instance, open, plain};
+use crate::{instance, open, plain, said};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -35,7 +35,7 @@ fn datacenters_are_tiers_with_a_watch_each_and_one_that_is_lost_keeps_its_endpoi
     second.register(&instance("failover", 2));
     let mut backend = open(&first, "failover?dc=dc1|dc2");
     let mut known = Vec::new();
-    backend.until("both tiers", |event| match event {
+    backend.until("both tiers", |event| match said(event) {
         Event::Reset { parts, .. } => {
             known = plain(&parts);
             (known.len() == 2).then_some(())
@@ -61,20 +61,21 @@ fn datacenters_are_tiers_with_a_watch_each_and_one_that_is_lost_keeps_its_endpoi
         }
         Event::Apply { changed, removed, .. } => panic!("{:?} {removed:?}", plain(&changed)),
         Event::Reset { parts, .. } => panic!("{:?}", plain(&parts)),
+        Event::Partly { said, .. } => panic!("{said:?}"),
         _ => None,
     });
     first.deregister("failover-4");
-    backend.until("the change in the first, with what is known of the second", |event| match event {
-        Event::Reset { parts, .. } => {
-            let expected = ["10.0.0.1:50051", "10.0.0.2:50051;priority=1", "10.0.0.3:50051;priority=1"];
-            assert_eq!(plain(&parts), expected);
-            Some(())
-        }
-        _ => None,
+    backend.until("the change in the first, with what is known of the second", |event| {
+        let Event::Partly { said, error } = event else { return None };
+        assert!(error.message.contains("dc2"), "{error}");
+        let Event::Reset { parts, .. } = *said else { panic!("{said:?}") };
+        let expected = ["10.0.0.1:50051", "10.0.0.2:50051;priority=1", "10.0.0.3:50051;priority=1"];
+        assert_eq!(plain(&parts), expected);
+        Some(())
     });
     second.restart();
     second.register(&instance("failover", 5));
-    backend.until("the second again", |event| match event {
+    backend.until("the second again", |event| match said(event) {
         Event::Reset { parts, .. } => {
             plain(&parts).contains(&"10.0.0.5:50051;priority=1".to_owned()).then_some(())
         }
@@ -100,7 +101,8 @@ fn a_datacenter_that_is_not_known_is_an_error_and_the_next_one_serves() {
                 );
                 is_failed = true;
             }
-            Event::Reset { parts, .. } => {
+            Event::Partly { said, .. } => {
+                let Event::Reset { parts, .. } = *said else { panic!("{said:?}") };
                 assert_eq!(plain(&parts), ["10.0.0.1:50051;priority=1"]);
                 is_served = true;
             }

@@ -59,10 +59,18 @@ fn plain(parts: &[Part]) -> Vec<String> {
     plain
 }
 
+/// What is said of endpoints, whether another datacenter can be asked or not.
+fn said(event: Event) -> Event {
+    match event {
+        Event::Partly { said, .. } => *said,
+        event => event,
+    }
+}
+
 impl Backend {
     /// Waits until it says that a part has these endpoints, whether alone or with everything else.
     fn until_set(&mut self, expected: &[&str]) {
-        self.until(&format!("the endpoints {expected:?}"), |event| match event {
+        self.until(&format!("the endpoints {expected:?}"), |event| match said(event) {
             Event::Reset { parts, .. } if plain(&parts) == expected => Some(()),
             Event::Apply { changed, .. } if plain(&changed) == expected => Some(()),
             _ => None,
@@ -71,7 +79,7 @@ impl Backend {
 
     /// Waits for the next word on the endpoints, which has to be this.
     fn until_next_set(&mut self, expected: &[&str]) {
-        self.until(&format!("the endpoints {expected:?} next"), |event| match event {
+        self.until(&format!("the endpoints {expected:?} next"), |event| match said(event) {
             Event::Reset { parts: all, .. } | Event::Apply { changed: all, .. } => {
                 assert_eq!(plain(&all), expected);
                 Some(())

@@ -8,7 +8,7 @@ use evener_discovery::{Condition, Event, Part};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use crate::world::{World, address_of, endpoint, failure, ms, seconds};
+use crate::world::{World, address_of, endpoint, failure, ms, partly, seconds};
 
 const ENDPOINTS: u32 = 12;
 
@@ -20,6 +20,8 @@ enum Step {
     Wait(Duration),
     Reset(BTreeMap<u8, Content>),
     Set(u8, Content),
+    /// What a part has become while another one cannot be asked.
+    SetWhileFailing(u8, Content),
     Remove(u8),
     Confirm,
     Fail,
@@ -81,6 +83,14 @@ impl Account {
                 self.parts.insert(*key, content.clone());
                 Event::Apply { changed: vec![part(*key, content)], removed: Vec::new(), revision: None }
             }
+            Step::SetWhileFailing(key, content) => {
+                self.parts.insert(*key, content.clone());
+                partly(Event::Apply {
+                    changed: vec![part(*key, content)],
+                    removed: Vec::new(),
+                    revision: None,
+                })
+            }
             Step::Remove(key) => {
                 self.parts.remove(key);
                 Event::Apply { changed: Vec::new(), removed: vec![key.to_string()], revision: None }
@@ -105,8 +115,9 @@ impl Account {
 
     fn hear(&mut self, event: &Event) {
         let now = self.world.elapsed();
-        self.failing_since = matches!(event, Event::Failed(_)).then(|| self.failing_since.unwrap_or(now));
-        if matches!(event, Event::Reset { .. } | Event::Apply { .. }) {
+        let fails = matches!(event, Event::Failed(_) | Event::Partly { .. });
+        self.failing_since = fails.then(|| self.failing_since.unwrap_or(now));
+        if matches!(event, Event::Reset { .. } | Event::Apply { .. } | Event::Partly { .. }) {
             self.known = true;
         }
         if matches!(event, Event::Reset { .. } | Event::Confirmed { .. }) {
@@ -325,6 +336,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![Just(100), Just(1000), Just(10_000), Just(30_000)].prop_map(|time| Step::Wait(ms(time))),
         3 => btree_map(key.clone(), content(), 0..3).prop_map(Step::Reset),
         4 => (key.clone(), content()).prop_map(|(key, content)| Step::Set(key, content)),
+        1 => (key.clone(), content()).prop_map(|(key, content)| Step::SetWhileFailing(key, content)),
         2 => key.prop_map(Step::Remove),
         1 => Just(Step::Confirm),
         1 => Just(Step::Fail),

@@ -3,7 +3,7 @@
 use evener_discovery::pipeline::{Changes, PipelineOptions, State};
 use evener_discovery::{Condition, Endpoint, Event};
 
-use crate::world::{World, addresses, apply, endpoint, failure, ms, part, reset, seconds};
+use crate::world::{World, addresses, apply, endpoint, failure, ms, part, partly, reset, seconds};
 
 fn world() -> World {
     World::new(PipelineOptions::default())
@@ -321,4 +321,27 @@ fn the_status_counts_by_condition_and_reads_as_json() {
     assert_eq!((json["age_seconds"].as_f64(), json["since_seconds"].as_f64()), (Some(2.5), Some(2.5)));
     assert_eq!(json["publications_total"], 1);
     assert_eq!(world.endpoints()[1].condition, Condition::Draining);
+}
+
+/// One datacenter is away while another one changes.
+#[test]
+fn what_one_part_says_is_neither_a_recovery_nor_a_failure_of_another() {
+    let mut world = world();
+    world.reset(&["1"]);
+    world.until(seconds(1));
+    world.fail();
+    for second in 2..5 {
+        world.until(seconds(second));
+        world.say(partly(apply("here", &[&second.to_string()])));
+    }
+    world.until(seconds(6));
+    assert_eq!(world.set(), addresses(&[1, 2, 3, 4]), "the older ones are held");
+    let json = world.status().to_json(world.now());
+    assert_eq!(json["updates_total"], serde_json::json!({"reset": 1, "apply": 3, "confirmed": 0}));
+    assert_eq!(json["errors_total"], serde_json::json!({"unreachable": 1}));
+    assert_eq!((&json["reconnects_total"], &json["since_seconds"]), (&0.into(), &5.0.into()));
+    assert_eq!((&json["freshness"], &json["last_error"]), (&"stale".into(), &"connection refused".into()));
+    world.confirm();
+    let json = world.status().to_json(world.now());
+    assert_eq!((&json["reconnects_total"], &json["freshness"]), (&1.into(), &"fresh".into()));
 }

@@ -183,7 +183,16 @@ pub fn apply(key: &str, endpoints: &[&str]) -> Event {
 }
 
 pub fn failure() -> Event {
-    Event::Failed(SourceError::new(ErrorClass::Unreachable, "connection refused"))
+    Event::Failed(refused())
+}
+
+/// What a part of the source says while another part cannot be asked.
+pub fn partly(said: Event) -> Event {
+    Event::Partly { said: Box::new(said), error: refused() }
+}
+
+fn refused() -> SourceError {
+    SourceError::new(ErrorClass::Unreachable, "connection refused")
 }
 
 /// `["10.0.0.1:80", ...]` for `[1, ...]`.

@@ -132,6 +132,7 @@ impl Sum {
                 });
                 self.parts.extend(changed);
             }
+            Event::Partly { said, .. } => self.take(*said),
             _ => {}
         }
     }

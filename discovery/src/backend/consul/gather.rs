@@ -51,9 +51,8 @@ impl Gather {
             Report::Failed(error) => {
                 self.is_torn = true;
                 place.error = Some(error.clone());
-                let mut events = self.begin();
-                events.push(Event::Failed(error));
-                events
+                let begun = self.begin();
+                begun.into_iter().chain([Event::Failed(error)]).collect()
             }
             Report::Same { index } => {
                 (place.index, place.error) = (index, None);
@@ -65,44 +64,42 @@ impl Gather {
             }
             Report::Changed { endpoints, index } => {
                 (place.endpoints, place.index, place.error) = (Some(endpoints), index, None);
-                let mut events = if self.has_begun { self.change(number) } else { self.begin() };
-                // The change makes the whole look fresh, which it is not.
-                if !events.is_empty() {
-                    events.extend(self.failing().cloned().map(Event::Failed));
-                }
-                events
+                let told = if self.has_begun { Some(self.change(number)) } else { self.begin() };
+                told.into_iter().collect()
             }
         }
     }
 
-    fn begin(&mut self) -> Vec<Event> {
+    fn begin(&mut self) -> Option<Event> {
         if self.has_begun {
-            return Vec::new();
+            return None;
         }
-        let Some(first) = self.places.iter().position(|place| place.endpoints.is_some()) else {
-            return Vec::new();
-        };
+        let first = self.places.iter().position(|place| place.endpoints.is_some())?;
         if self.places.iter().take(first).any(|place| place.error.is_none()) {
-            return Vec::new();
+            return None;
         }
         self.has_begun = true;
-        vec![self.reset()]
+        Some(self.told(self.reset()))
     }
 
-    fn change(&mut self, number: usize) -> Vec<Event> {
+    fn change(&mut self, number: usize) -> Event {
         if std::mem::take(&mut self.is_torn) {
-            return vec![self.reset()];
+            return self.told(self.reset());
         }
-        let changed = self.places.get(number).and_then(part);
-        vec![Event::Apply {
-            changed: changed.into_iter().collect(),
-            removed: Vec::new(),
-            revision: self.revision(),
-        }]
+        let changed = self.places.get(number).and_then(part).into_iter().collect();
+        self.told(Event::Apply { changed, removed: Vec::new(), revision: self.revision() })
     }
 
     fn reset(&self) -> Event {
         Event::Reset { parts: self.places.iter().filter_map(part).collect(), revision: self.revision() }
+    }
+
+    /// An answer of one place, with what the others suffer from.
+    fn told(&self, event: Event) -> Event {
+        match self.failing() {
+            Some(error) => Event::Partly { said: Box::new(event), error: error.clone() },
+            None => event,
+        }
     }
 
     fn failing(&self) -> Option<&SourceError> {
@@ -156,6 +153,7 @@ mod tests {
             }
             Event::Confirmed { .. } => "confirmed".to_owned(),
             Event::Failed(error) => format!("failed {error}"),
+            Event::Partly { said, error } => format!("{} while {error}", shown(&[*said.clone()]).concat()),
             Event::Skipped { count, .. } => format!("skipped {count}"),
             Event::ServiceConfig(_) => "config".to_owned(),
         };
@@ -193,11 +191,14 @@ mod tests {
         let mut gather = two();
         assert_eq!(shown(&gather.report(0, Report::Failed(error()))), ["failed no answer"]);
         let events = gather.report(1, changed("10.0.0.2:1", 7));
-        assert_eq!(shown(&events), ["reset datacenter b=1 @datacenter b 7", "failed no answer"]);
+        assert_eq!(shown(&events), ["reset datacenter b=1 @datacenter b 7 while no answer"]);
         let mut gather = two();
         gather.report(1, changed("10.0.0.2:1", 7));
         let events = gather.report(0, Report::Failed(error()));
-        assert_eq!(shown(&events), ["reset datacenter b=1 @datacenter b 7", "failed no answer"]);
+        assert_eq!(
+            shown(&events),
+            ["reset datacenter b=1 @datacenter b 7 while no answer", "failed no answer"]
+        );
     }
 
     #[test]
@@ -208,7 +209,14 @@ mod tests {
         assert_eq!(shown(&gather.report(1, Report::Failed(error()))), ["failed no answer"]);
         assert!(gather.report(0, Report::Same { index: Some(6) }).is_empty());
         let events = gather.report(0, changed("10.0.0.9:1", 9));
-        assert_eq!(shown(&events)[1], "failed no answer");
+        assert_eq!(
+            shown(&events),
+            [
+                "reset the agent's datacenter=1 datacenter b=1 @the agent's datacenter 9, datacenter b 7 while no answer"
+            ]
+        );
+        let events = gather.report(0, changed("10.0.0.8:1", 10));
+        assert!(shown(&events)[0].starts_with("apply ") && shown(&events)[0].ends_with(" while no answer"));
         assert_eq!(shown(&gather.report(1, Report::Same { index: Some(7) })), ["confirmed"]);
     }
 }
