@@ -166,3 +166,32 @@ async fn hints_come_together_as_one_question_in_their_time() {
     }
     assert!(began.elapsed() >= interval, "{:?}", began.elapsed());
 }
+
+/// Nobody writes, so nothing is heard unless it is asked for; a server that does not answer then is left.
+#[tokio::test]
+async fn a_stream_that_is_idle_is_asked_how_far_it_is_and_left_if_it_does_not_answer() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut connector = connector(&etcd, None);
+    let session = connector.connect(true).await.unwrap();
+    let mut dice = Dice::new(Some(1));
+    let starts = [(Range::prefix("svc/"), 1)];
+    let (feed, _events, _hint) = Feed::new();
+    let records = Records::new(feed);
+    let stream = watch::open(session, &starts, Vec::new(), &mut dice).await.unwrap();
+    // Less than pings take to find out that nobody is there.
+    let mut stream = stream.with_patience(Duration::from_millis(200), Duration::from_secs(2));
+    let mut confirmations = 0;
+    while confirmations < 3 {
+        let next = timeout(LIMIT, stream.next(&connector, &records, &mut dice)).await;
+        let Ok(Ok(Next::Batch(batch))) = next else { panic!("no batch") };
+        confirmations += usize::from(batch.is_confirmation);
+    }
+    etcd.pause();
+    let failure = loop {
+        match timeout(LIMIT, stream.next(&connector, &records, &mut dice)).await.expect("an end in time") {
+            Ok(_) => {}
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!(failure.kind, Kind::Timeout, "{failure:?}");
+}

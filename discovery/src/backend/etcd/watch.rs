@@ -71,6 +71,8 @@ pub(crate) struct Stream {
     /// Ranges that the user may not read.
     denied: Vec<Range>,
     hints: Duration,
+    idle: Duration,
+    answer: Duration,
     /// Hints wait until then.
     hint_at: Instant,
 }
@@ -103,6 +105,8 @@ pub(crate) async fn open(
         files: now + dice.around(FILES, 10),
         denied,
         hints: HINTS,
+        idle: IDLE,
+        answer: ANSWER,
         hint_at: now,
     })
 }
@@ -132,6 +136,13 @@ impl Stream {
     #[cfg(test)]
     pub const fn with_hints_every(mut self, interval: Duration) -> Self {
         self.hints = interval;
+        self
+    }
+
+    /// Lets it say nothing for so long, and be so long about an answer.
+    #[cfg(test)]
+    pub const fn with_patience(mut self, idle: Duration, answer: Duration) -> Self {
+        (self.idle, self.answer) = (idle, answer);
         self
     }
 
@@ -191,7 +202,7 @@ impl Stream {
 
     async fn is_late(&mut self) -> Result<(), Failure> {
         if self.is_asked {
-            return Err(Failure::timeout("the watch", ANSWER));
+            return Err(Failure::timeout("the watch", self.answer));
         }
         self.ask().await
     }
@@ -200,7 +211,7 @@ impl Stream {
     /// been written since the watches began. Until then it is asked for its revision.
     async fn ask(&mut self) -> Result<(), Failure> {
         self.is_asked = true;
-        self.deadline = Instant::now() + ANSWER;
+        self.deadline = Instant::now() + self.answer;
         if self.newest <= self.known {
             self.question = Some(Box::pin(revision(self.kv.clone(), self.key.clone())));
         }
@@ -210,7 +221,7 @@ impl Stream {
     fn is_heard(&mut self, dice: &mut Dice) {
         self.is_asked = false;
         self.question = None;
-        self.deadline = Instant::now() + dice.around(IDLE, 10);
+        self.deadline = Instant::now() + dice.around(self.idle, 10);
     }
 
     /// Nothing was written since the watches began, so nothing can be missing. Otherwise the watches will say so.
