@@ -1521,9 +1521,9 @@ typedef struct evener_channel_options {
      */
     uint32_t service_config_from_dns;
     /**
-     * Zero.
+     * Milliseconds that what `snapshot_dir` keeps may be old to be used at a start; 0 = 7 days. `EVENER_OFF`: however old.
      */
-    uint32_t reserved;
+    uint32_t snapshot_max_age_ms;
     /**
      * The service config to start with (JSON, as gRPC's); null for none.
      */

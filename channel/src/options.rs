@@ -68,12 +68,14 @@ pub struct ChannelOptions {
     /// answers at once and never needs it.
     pub fallback_target: Option<String>,
     /// What of the target's changes is held back, for how long, and how much may leave at once. It does not concern
-    /// lists that are written out, files and, unless its endpoints are probed, the system's resolver.
+    /// lists that are written out, files and, unless its endpoints are probed or kept on disk, the system's resolver.
     pub pipeline: PipelineOptions,
     /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
     /// nothing. Its files are named by the target as it is written: whoever changes by the environment or by credentials
     /// which registry that means gives each a directory of its own.
     pub snapshot_dir: Option<PathBuf>,
+    /// The oldest of these that is used at a start: 7 days; zero is of any age.
+    pub snapshot_max_age: Duration,
     /// What registries are asked with: the target's, the fallback's and the service config's.
     #[cfg(feature = "runtime")]
     pub credentials: Credentials,
@@ -115,6 +117,7 @@ impl Default for ChannelOptions {
             fallback_target: None,
             pipeline: PipelineOptions::default(),
             snapshot_dir: None,
+            snapshot_max_age: Duration::from_secs(7 * 24 * 3600),
             #[cfg(feature = "runtime")]
             credentials: Credentials::default(),
             #[cfg(feature = "runtime")]
@@ -147,7 +150,8 @@ impl fmt::Debug for ChannelOptions {
             .field("initial_timeout", &self.initial_timeout)
             .field("fallback_target", &redacted(&self.fallback_target))
             .field("pipeline", &self.pipeline)
-            .field("snapshot_dir", &self.snapshot_dir);
+            .field("snapshot_dir", &self.snapshot_dir)
+            .field("snapshot_max_age", &self.snapshot_max_age);
         #[cfg(feature = "runtime")]
         shown.field("credentials", &self.credentials).field("probe", &self.probe);
         shown

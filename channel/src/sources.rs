@@ -136,7 +136,7 @@ fn system(sources: &mut Sources, target: DnsTarget, options: &ChannelOptions) ->
             "{option} does not go with the system's resolver, which cannot be told"
         )));
     }
-    if is_probed(options) {
+    if is_probed(options) || is_kept(options) {
         return watch(sources, Target::Dns(target), options);
     }
     sources.lookup = Some(Lookup::Dns(target));
@@ -159,6 +159,11 @@ const fn is_probed(options: &ChannelOptions) -> bool {
 #[cfg(not(feature = "runtime"))]
 const fn is_probed(_: &ChannelOptions) -> bool {
     false
+}
+
+/// Whether what is known is to be kept on disk, which only a watch does.
+const fn is_kept(options: &ChannelOptions) -> bool {
+    cfg!(feature = "runtime") && options.snapshot_dir.is_some()
 }
 
 fn refused(text: String) -> OpenError {
@@ -242,6 +247,7 @@ fn watch_options(options: &ChannelOptions) -> WatchOptions {
         },
         probe: options.probe.clone(),
         snapshot_dir: options.snapshot_dir.clone(),
+        snapshot_max_age: options.snapshot_max_age,
         seed: options.seed,
         ..WatchOptions::default()
     }

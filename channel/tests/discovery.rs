@@ -336,10 +336,7 @@ fn a_snapshot_serves_a_start_at_which_the_registry_is_down() {
         let channel = transport.open(target, options());
         resolver.sink("user-service").push(list(&[1, 2]));
         eventually_has(&channel, &[1, 2]);
-        eventually("a file", || {
-            let files = std::fs::read_dir(folder.path()).ok()?;
-            files.flatten().find(|file| file.path().extension().is_some_and(|kind| kind == "json"))
-        });
+        eventually("a file", || kept_in(&folder));
     }
     let written = std::fs::read_dir(folder.path()).expect("a folder").flatten();
     let texts: Vec<String> = written.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
@@ -348,8 +345,13 @@ fn a_snapshot_serves_a_start_at_which_the_registry_is_down() {
     // A new process, and the registry is down.
     let transport = FakeTransport::new();
     let resolver = Scripted::on(&transport.driver);
-    let options = ChannelOptions { fallback_target: Some("static:///127.0.0.1:9".to_owned()), ..options() };
-    let channel = transport.open(target, options);
+    let fallback_target = Some("static:///127.0.0.1:9".to_owned());
+    let aged = |snapshot_max_age| ChannelOptions {
+        fallback_target: fallback_target.clone(),
+        snapshot_max_age,
+        ..options()
+    };
+    let channel = transport.open(target, aged(Duration::ZERO));
     eventually_has(&channel, &[1, 2]);
     call(&channel).expect("what was known is used");
     let resolution = describe(&channel)["resolution"].clone();
@@ -358,9 +360,33 @@ fn a_snapshot_serves_a_start_at_which_the_registry_is_down() {
         (&json!("stale"), &json!("snapshot"))
     );
     assert_eq!(resolution["uses_fallback"], false, "what is on disk is nearer the truth");
-    resolver.sink("user-service").push(list(&[2, 3]));
+
+    let strict = transport.open(target, aged(Duration::from_millis(1)));
+    eventually("the reason", || {
+        let error = &describe(&strict)["resolution"]["main"]["snapshot_error"];
+        error.as_str().is_some_and(|error| error.contains("is not used")).then_some(())
+    });
+    eventually_has(&strict, &[9]);
+
+    resolver.push_everywhere(&[2, 3]);
     eventually_has(&channel, &[2, 3]);
     assert_eq!(describe(&channel)["resolution"]["freshness"], "fresh");
+}
+
+#[test]
+fn what_the_systems_resolver_says_is_kept_on_disk_as_well() {
+    let folder = evener_test_servers::Scratch::new("snapshots");
+    let snapshot_dir = Some(folder.path().to_path_buf());
+    let transport = FakeTransport::new();
+    let options = ChannelOptions { system_dns: true, snapshot_dir, ..at_once() };
+    let _channel = transport.open("dns:///localhost:7", options);
+    eventually("a file", || kept_in(&folder));
+}
+
+/// The snapshot in a folder.
+fn kept_in(folder: &evener_test_servers::Scratch) -> Option<std::path::PathBuf> {
+    let files = std::fs::read_dir(folder.path()).ok()?;
+    files.flatten().map(|file| file.path()).find(|path| path.extension().is_some_and(|kind| kind == "json"))
 }
 
 #[test]

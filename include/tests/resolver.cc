@@ -1,6 +1,7 @@
 // Schemes of the application's own, in C++.
 #include <stdexcept>
 
+#include "support/process.hpp"
 #include "support/world.hpp"
 
 using namespace evener_tests;
@@ -79,6 +80,30 @@ TEST_CASE(a_resolver_names_the_servers) {
   CHECK_EQUAL(script->stopped.load(), 1);
   CHECK_EQUAL(later.load()->Push({a.address()}).error_code(), ::grpc::StatusCode::FAILED_PRECONDITION);
   delete later.load();
+}
+
+// What was known is used by a start at which nobody answers, unless that is too long ago.
+TEST_CASE(a_snapshot_serves_a_start_unless_it_is_too_old) {
+  TestServer a("A");
+  const auto script = Register("kept");
+  script->start = [&](const std::string&, ResolverSink sink) {
+    if (script->started == 1) CHECK(sink.Push({a.address()}).ok());
+  };
+  const Scratch scratch;
+  ChannelOptions options;
+  options.snapshot_dir = scratch.File("snapshots");
+  {
+    const auto first = Open("kept:///users", options);
+    CHECK_EQUAL(Call(first), "A");
+    CHECK(Eventually([&] { return Holds(options.snapshot_dir, ".json"); }));
+  }
+  options.snapshot_max_age = std::chrono::milliseconds(1);
+  const auto strict = Open("kept:///users", options);
+  strict->GetState(true);
+  CHECK(Eventually([&] { return strict->Describe().find("is not used") != std::string::npos; }));
+  options.snapshot_max_age = std::chrono::milliseconds(0);
+  CHECK_EQUAL(Call(Open("kept:///users", options)), "A");
+  CHECK_EQUAL(script->started.load(), 3);
 }
 
 // Whatever a resolver throws ends up in its target's resolution; it is started again, and others go on.

@@ -31,6 +31,7 @@ class Discovery:
     - ``max_stale``: after how long what is known counts as stale though nothing went wrong; None: never. With ``drop_stale`` it
       is no longer used then, where the registry cannot be asked.
     - ``snapshot_dir``: where the last known endpoints are kept for a start at which the registry is down; None keeps nothing.
+      ``snapshot_max_age``: the oldest of these that is used; 0 or None: of any age.
     - ``zone``, ``region``: where this client runs, for policies that prefer their own; None: what ``EVENER_ZONE`` and
       ``EVENER_REGION`` say.
     - ``credentials``: what registries are asked with; None: what the environment says.
@@ -57,6 +58,7 @@ class Discovery:
     max_stale: float | None = None
     drop_stale: bool = False
     snapshot_dir: str | os.PathLike[str] | None = None
+    snapshot_max_age: float | None = 7 * 86400.0
     zone: str | None = None
     region: str | None = None
     credentials: Credentials | None = None

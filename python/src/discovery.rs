@@ -27,6 +27,7 @@ pub(crate) struct Given {
     max_stale: Option<f64>,
     drop_stale: bool,
     snapshot_dir: Option<PathBuf>,
+    snapshot_max_age: Option<f64>,
     zone: Option<String>,
     region: Option<String>,
     credentials: Option<credentials::Given>,
@@ -45,6 +46,7 @@ pub(crate) fn channel_options(given: Option<Given>, options: ChannelOptions) -> 
         initial_timeout: seconds("initial_timeout", given.initial_timeout.unwrap_or_default())?,
         pipeline: pipeline(&given)?,
         fallback_target: given.fallback_target,
+        snapshot_max_age: max_age(given.snapshot_max_age)?,
         snapshot_dir: given.snapshot_dir,
         zone: given.zone,
         region: given.region,
@@ -71,6 +73,7 @@ pub(crate) fn watch_options(given: Option<Given>) -> PyResult<WatchOptions> {
             service_config: given.service_config_from_dns,
             ..dns
         },
+        snapshot_max_age: max_age(given.snapshot_max_age)?,
         probe: given.probe.map(probe::probe).transpose()?,
         snapshot_dir: given.snapshot_dir,
         ..WatchOptions::default()
@@ -103,6 +106,11 @@ fn pipeline(given: &Given) -> PyResult<PipelineOptions> {
         option => refused(option, &error.reason),
     })?;
     Ok(options)
+}
+
+/// None is of any age, which is zero there.
+fn max_age(given: Option<f64>) -> PyResult<Duration> {
+    seconds("snapshot_max_age", given.unwrap_or_default())
 }
 
 fn dns_servers(given: &[String]) -> PyResult<Vec<SocketAddr>> {

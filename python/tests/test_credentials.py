@@ -53,6 +53,7 @@ def test_it_is_a_value() -> None:
         ({"max_drop_percent": 0}, "max_drop_percent: is 0"),
         ({"max_drop_percent": 101}, "max_drop_percent: is 101"),
         ({"max_stale": 0}, "max_stale: is 0"),
+        ({"snapshot_max_age": -1}, "snapshot_max_age: -1"),
         ({"drop_stale": True}, "drop_stale: needs max_stale"),
         ({"dns_servers": ["ns.example.com"]}, "dns_servers: `ns.example.com` is no IP address"),
     ],

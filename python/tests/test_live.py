@@ -229,6 +229,12 @@ def test_a_start_while_the_registry_is_down(etcd: Etcd, three: list[Server], tmp
         assert done.stdout == "s0\n", done.stderr
         assert any(tmp_path.glob("*.json"))
         etcd.kill()
+    with evener.watch(records.target, discovery=evener.Discovery(snapshot_dir=tmp_path, snapshot_max_age=0.001)) as watch:
+        eventually(lambda: "is not used" in (watch.status()["snapshot_error"] or ""))
+        assert watch.latest() is None
+    with evener.watch(records.target, discovery=evener.Discovery(snapshot_dir=tmp_path, snapshot_max_age=None)) as watch:
+        snapshot = watch.wait(timeout=10)
+        assert snapshot is not None and len(snapshot.endpoints) == 1
 
 
 def test_a_channel_and_a_watch_see_the_same(etcd: Etcd, three: list[Server]) -> None:

@@ -26,7 +26,7 @@ pub struct WatchOptions {
     /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
     /// nothing. It is made if it is not there; one file per target, readable by the user alone, without secrets.
     pub snapshot_dir: Option<PathBuf>,
-    /// The oldest snapshot that is used at a start: 7 days.
+    /// The oldest snapshot that is used at a start: 7 days; zero is of any age.
     pub snapshot_max_age: Duration,
     /// How long a watch goes on after its last user has left, for whoever opens it again: 5 s.
     pub linger: Duration,

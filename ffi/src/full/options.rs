@@ -66,8 +66,8 @@ pub struct evener_channel_options {
     /// 1: a service config is taken from TXT records at _grpc_config.NAME. 0: not, since whoever can write there can turn this client's
     /// traffic.
     pub service_config_from_dns: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Milliseconds that what `snapshot_dir` keeps may be old to be used at a start; 0 = 7 days. `EVENER_OFF`: however old.
+    pub snapshot_max_age_ms: u32,
     /// The service config to start with (JSON, as gRPC's); null for none.
     pub service_config: *const c_char,
     /// Bytes in `service_config`.
@@ -141,9 +141,6 @@ const _: () = assert!(size_of::<evener_channel_options>() == SIZE);
 
 /// The options as the engine takes them.
 pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Refusal> {
-    if given.reserved != 0 {
-        return Err(wrong("a reserved field is not zero"));
-    }
     let texts = texts(given).map_err(|status| (status, "an option is null or not UTF-8".to_owned()))?;
     let defaults = ChannelOptions::default();
     let mut options = ChannelOptions {
@@ -153,6 +150,7 @@ pub(super) fn parse(given: &evener_channel_options) -> Result<ChannelOptions, Re
         fallback_target: texts.fallback_target,
         service_config_source: texts.service_config_source,
         snapshot_dir: texts.snapshot_dir.map(PathBuf::from),
+        snapshot_max_age: milliseconds(given.snapshot_max_age_ms, defaults.snapshot_max_age),
         zone: texts.zone,
         region: texts.region,
         dns_language: texts.dns_language.unwrap_or_else(|| LANGUAGE.to_owned()),

@@ -25,7 +25,6 @@ static void wrong_options_are_named(void) {
     REFUSES(on_stale, EVENER_STALE_DROP, EVENER_BAD_ARGUMENT, "max_stale");
     REFUSES(system_dns, 7, EVENER_BAD_ARGUMENT, "system_dns");
     REFUSES(service_config_from_dns, 2, EVENER_BAD_ARGUMENT, "service_config_from_dns");
-    REFUSES(reserved, 1, EVENER_BAD_ARGUMENT, "reserved");
     REFUSES(fallback_target_len, 1, EVENER_NULL_POINTER, "null");
     options = options_of();
     options.dns_server = "10.0.0.1,somewhere";

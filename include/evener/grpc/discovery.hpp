@@ -66,6 +66,8 @@ struct DiscoveryOptions {
   bool drop_stale = false;
   // A directory where the last known servers are kept for a start at which the registry is down.
   std::string snapshot_dir;
+  // The oldest of these that is used at a start. Unset: 7 days. 0: of any age.
+  std::optional<std::chrono::milliseconds> snapshot_max_age;
   // Where this client runs, for policies that prefer their own zone. Empty: what EVENER_ZONE and EVENER_REGION in the environment say.
   std::string zone;
   std::string region;
@@ -149,6 +151,7 @@ inline void Lend(const DiscoveryOptions& given, evener_credentials& credentials,
   Lend(given.fallback_target, options.fallback_target, options.fallback_target_len);
   Lend(given.service_config_source, options.service_config_source, options.service_config_source_len);
   Lend(given.snapshot_dir, options.snapshot_dir, options.snapshot_dir_len);
+  options.snapshot_max_age_ms = Milliseconds(given.snapshot_max_age);
   Lend(given.dns_server, options.dns_server, options.dns_server_len);
   Lend(given.zone, options.zone, options.zone_len);
   Lend(given.region, options.region, options.region_len);

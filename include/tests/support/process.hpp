@@ -24,6 +24,15 @@
 
 namespace evener_tests {
 
+// Whether a folder is there and has a file whose name ends so.
+inline bool Holds(const std::string& folder, const std::string& ending) {
+  std::error_code missing;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) {
+    if (entry.path().extension() == ending) return true;
+  }
+  return false;
+}
+
 // A folder of its own, gone with it.
 class Scratch {
  public:
