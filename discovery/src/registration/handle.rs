@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::address::Machine;
+use super::desk::{Desk, Wish};
 use super::keeper::{Keeper, is_up};
 use super::registrar::Registrar;
 use super::{RegistrationOptions, RegistrationState, RegistrationStatus, ServiceDefinition};
 use crate::event::{ErrorClass, SourceError};
-use crate::runtime::{Guest, NEVER, Observer, Runtime};
-use crate::target::redact;
+use crate::runtime::{Guest, Observer, Runtime};
 
 /// A server's record in a registry, kept there until this is closed or dropped. May be used from any thread.
 ///
@@ -26,33 +26,6 @@ pub struct Registration {
     runtime: Runtime,
     desk: Option<Arc<Desk>>,
     drop_deadline: Duration,
-}
-
-/// What the handle and the loop share.
-pub(super) struct Desk {
-    status: Mutex<RegistrationStatus>,
-    moved: Condvar,
-    wishes: watch::Sender<Wish>,
-    observer: Option<Arc<dyn Observer>>,
-}
-
-/// What the server wants.
-#[derive(Clone, Debug)]
-pub(super) struct Wish {
-    pub(super) weight: u32,
-    pub(super) metadata: BTreeMap<String, String>,
-    pub(super) draining: bool,
-    draining_since: Option<Instant>,
-    close: Option<Close>,
-}
-
-/// How it is to end.
-#[derive(Clone, Copy, Debug)]
-struct Close {
-    /// When the record is to be taken away.
-    drained: Instant,
-    /// How long that may take.
-    deadline: Duration,
 }
 
 impl Registration {
@@ -76,28 +49,31 @@ impl Registration {
 
     /// Where it stands; closed in a forked child.
     pub fn state(&self) -> RegistrationState {
-        self.desk().map_or(RegistrationState::Closed, |desk| desk.lock().state.clone())
+        self.desk().map_or(RegistrationState::Closed, |desk| desk.state())
     }
 
     /// Where it stands and what was counted. `None` in a forked child.
     pub fn status(&self) -> Option<RegistrationStatus> {
-        Some(self.desk()?.lock().clone())
+        Some(self.desk()?.status())
     }
 
     /// Waits until it is in the registry (true), or until it is over or the time is (false).
     pub fn wait_registered(&self, timeout: Duration) -> bool {
         let over = |state: &RegistrationState| *state == RegistrationState::Closed;
-        self.wait(timeout, |state| is_up(state) || over(state)).is_some_and(|state| is_up(&state))
+        let reached = |desk: &Arc<Desk>| desk.wait(timeout, |state| is_up(state) || over(state));
+        self.desk().and_then(reached).is_some_and(|state| is_up(&state))
     }
 
     /// Waits until it is over (true), or until the time is (false).
     pub fn wait_closed(&self, timeout: Duration) -> bool {
-        self.desk().is_none() || self.wait(timeout, |state| *state == RegistrationState::Closed).is_some()
+        let over = |state: &RegistrationState| *state == RegistrationState::Closed;
+        self.desk().is_none_or(|desk| desk.wait(timeout, over).is_some())
     }
 
     /// Changes the weight, the metadata, or both, in place: the record keeps its id and its lease.
     pub fn update(&self, weight: Option<u32>, metadata: Option<BTreeMap<String, String>>) {
-        self.wish(|wish| {
+        let Some(desk) = self.desk() else { return };
+        desk.wish(|wish| {
             wish.weight = weight.unwrap_or(wish.weight);
             if let Some(metadata) = metadata {
                 wish.metadata = metadata;
@@ -116,20 +92,9 @@ impl Registration {
     /// first such mark), the record is taken away, which may take as long as `deadline`. Doing it twice makes the
     /// earlier of both ends count. [`Registration::wait_closed`] waits for it.
     pub fn begin_close(&self, drain: Duration, deadline: Duration) {
-        let Some(desk) = self.desk() else { return };
-        if !drain.is_zero() {
-            desk.drain();
+        if let Some(desk) = self.desk() {
+            desk.close(drain, deadline);
         }
-        let (drain, deadline) = (drain.min(NEVER), deadline.min(NEVER));
-        let now = Instant::now();
-        self.wish(|wish| {
-            let since = wish.draining_since.unwrap_or(now);
-            let drained = (since + drain).max(now);
-            let earlier = wish.close.is_none_or(|close| drained + deadline < close.drained + close.deadline);
-            if earlier {
-                wish.close = Some(Close { drained, deadline });
-            }
-        });
     }
 
     /// As [`Registration::begin_close`], waiting for the end: at most `drain` and `deadline` together, and a little.
@@ -139,33 +104,6 @@ impl Registration {
         self.begin_close(drain, deadline);
         let limit = drain.saturating_add(deadline).saturating_add(Duration::from_millis(500));
         self.wait_closed(limit) && self.status().is_none_or(|status| status.last_error.is_none())
-    }
-
-    fn wish(&self, change: impl FnOnce(&mut Wish)) {
-        if let Some(desk) = self.desk() {
-            desk.wishes.send_modify(change);
-        }
-    }
-
-    fn wait(
-        &self,
-        timeout: Duration,
-        reached: impl Fn(&RegistrationState) -> bool,
-    ) -> Option<RegistrationState> {
-        let until = Instant::now().checked_add(timeout);
-        let desk = self.desk()?;
-        let mut status = desk.lock();
-        loop {
-            if reached(&status.state) {
-                return Some(status.state.clone());
-            }
-            let left = until
-                .map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return None;
-            }
-            status = desk.moved.wait_timeout(status, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
     }
 
     /// Nothing in a forked child, where the locks in there may be held for ever.
@@ -195,80 +133,10 @@ impl fmt::Debug for Registration {
     }
 }
 
-impl Desk {
-    fn new(target: &str, definition: &ServiceDefinition, observer: Option<Arc<dyn Observer>>) -> Self {
-        let wish = Wish {
-            weight: definition.weight,
-            metadata: definition.metadata.clone(),
-            draining: false,
-            draining_since: None,
-            close: None,
-        };
-        Self {
-            status: Mutex::new(RegistrationStatus::new(redact(target))),
-            moved: Condvar::new(),
-            wishes: watch::Sender::new(wish),
-            observer,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, RegistrationStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes what is known, and tells whoever waits.
-    pub(super) fn with(&self, change: impl FnOnce(&mut RegistrationStatus)) {
-        change(&mut self.lock());
-        self.moved.notify_all();
-        if let Some(observer) = &self.observer {
-            // What panics has been printed.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| observer.changed()));
-        }
-    }
-
-    /// It is in the registry. What is draining or closed stays that.
-    pub(super) fn set_registered(&self, now: Instant) {
-        self.with(|status| {
-            // Looked at behind the lock: whoever drains says so first, and writes the state then.
-            let draining = self.wishes.borrow().draining;
-            if !matches!(status.state, RegistrationState::Registered { .. } | RegistrationState::Closed) {
-                status.state = if draining {
-                    RegistrationState::Draining
-                } else {
-                    RegistrationState::Registered { since: now }
-                };
-            }
-        });
-    }
-
-    /// It is not in the registry. What never was, or leaves anyway, has not lost anything.
-    pub(super) fn set_lost(&self, now: Instant, cause: &SourceError) {
-        self.with(|status| {
-            if let RegistrationState::Registered { .. } = status.state {
-                status.state = RegistrationState::Lost { since: now, cause: cause.clone() };
-            }
-        });
-    }
-
-    fn drain(&self) {
-        self.wishes.send_if_modified(|wish| {
-            let first = !wish.draining;
-            wish.draining = true;
-            wish.draining_since.get_or_insert_with(Instant::now);
-            first
-        });
-        self.with(|status| {
-            if status.state != RegistrationState::Closed {
-                status.state = RegistrationState::Draining;
-            }
-        });
-    }
-}
-
 /// The whole life of a registration.
 async fn run<R: Registrar>(mut keeper: Keeper<R>, desk: Arc<Desk>, mut guest: Guest) {
     let mut closed = Closed { desk: &desk, is_withdrawn: false };
-    let (mut wishes, mut seen) = (desk.wishes.subscribe(), desk.wishes.subscribe());
+    let (mut wishes, mut seen) = (desk.wishes(), desk.wishes());
     let until = tokio::select! {
         until = end(&mut wishes, &mut guest) => until,
         () = keeper.serve(&mut seen) => Instant::now(),

@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::address::Machine;
-use super::handle::{Desk, Wish};
+use super::desk::{Desk, Wish};
 use super::options::{Ready, ReadyProbe, RegistrationOptions};
 use super::registrar::{Beat, Finding, Published, Record, Registrar};
 use super::{ADVERTISE_ENV, RegistrationState, ServiceDefinition};

@@ -10,6 +10,8 @@ mod address;
 #[cfg(feature = "consul")]
 mod consul;
 mod definition;
+#[cfg(feature = "runtime")]
+mod desk;
 #[cfg(feature = "etcd")]
 mod etcd;
 #[cfg(feature = "runtime")]

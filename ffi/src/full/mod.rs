@@ -10,6 +10,7 @@ mod config;
 mod credentials;
 mod driver;
 mod endpoints;
+mod fields;
 mod lint;
 mod object;
 mod options;
@@ -33,8 +34,9 @@ pub use config::*;
 pub use credentials::evener_credentials;
 pub use driver::*;
 pub use endpoints::{evener_address_endpoint, evener_condition, evener_named_list, evener_pair};
+pub use fields::EVENER_OFF;
 pub use lint::*;
-pub use options::{EVENER_OFF, evener_channel_options, evener_stale_policy};
+pub use options::{evener_channel_options, evener_stale_policy};
 pub use probe::evener_probe;
 #[cfg(feature = "registries")]
 pub use registration::*;

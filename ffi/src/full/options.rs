@@ -3,19 +3,16 @@
 use core::ffi::c_char;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ::evener_channel::ChannelOptions;
 use evener_discovery::pipeline::{PipelineOptions, StalePolicy};
 
 use super::credentials::evener_credentials;
 use super::endpoints::{self, Refusal, evener_address_endpoint, evener_named_list, optional};
+use super::fields::{flag, given_milliseconds, milliseconds, wrong};
 use super::probe::evener_probe;
 use crate::boundary::Sized32;
 use crate::evener_status::{self, *};
-
-/// In fields of milliseconds of which 0 is the default: none at all. What that means each field says.
-pub const EVENER_OFF: u32 = u32::MAX;
 
 /// What becomes of endpoints that are older than `evener_channel_options.max_stale_ms`.
 #[repr(u32)]
@@ -219,32 +216,6 @@ fn pipeline(given: &evener_channel_options) -> Result<PipelineOptions, Refusal> 
     };
     options.check().map_err(|error| (EVENER_BAD_ARGUMENT, error.to_string()))?;
     Ok(options)
-}
-
-/// A time of which 0 is the default and `EVENER_OFF` none at all.
-pub(super) fn milliseconds(given: u32, default: Duration) -> Duration {
-    match given {
-        0 => default,
-        EVENER_OFF => Duration::ZERO,
-        given => Duration::from_millis(given.into()),
-    }
-}
-
-/// A time that may be left out, by 0 or `EVENER_OFF`.
-pub(super) fn given_milliseconds(given: u32) -> Option<Duration> {
-    (given != 0 && given != EVENER_OFF).then(|| Duration::from_millis(given.into()))
-}
-
-pub(super) fn flag(name: &str, given: u32) -> Result<bool, Refusal> {
-    match given {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(wrong(&format!("{name} is neither 0 nor 1"))),
-    }
-}
-
-fn wrong(why: &str) -> Refusal {
-    (EVENER_BAD_ARGUMENT, why.to_owned())
 }
 
 fn dns_servers(text: &str) -> Result<Vec<SocketAddr>, Refusal> {

@@ -6,9 +6,9 @@ use evener_discovery::credentials::TlsFiles;
 use evener_discovery::probe::ProbeOptions;
 
 use super::endpoints::{Refusal, optional};
-use super::options::{EVENER_OFF, flag, milliseconds};
+use super::fields::{EVENER_OFF, flag, milliseconds, wrong};
 use super::probe::evener_probe;
-use crate::evener_status::{self, *};
+use crate::evener_status;
 
 /// The caller's probe; none where the pointer is null.
 pub(super) fn parse(pointer: *const evener_probe) -> Result<Option<ProbeOptions>, Refusal> {
@@ -17,11 +17,11 @@ pub(super) fn parse(pointer: *const evener_probe) -> Result<Option<ProbeOptions>
     }
     let given = read(pointer).map_err(|status| (status, "probe".to_owned()))?;
     if given.reserved != 0 {
-        return Err(refused("probe: a reserved field is not zero"));
+        return Err(wrong("probe: a reserved field is not zero"));
     }
     let texts = texts(&given).map_err(|status| (status, "probe: a text is null or not UTF-8".to_owned()))?;
-    let kind = texts.kind.ok_or_else(|| refused("probe: kind is missing"))?;
-    let defaults = ProbeOptions::parse(&kind).map_err(|error| refused(&error.to_string()))?;
+    let kind = texts.kind.ok_or_else(|| wrong("probe: kind is missing"))?;
+    let defaults = ProbeOptions::parse(&kind).map_err(|error| wrong(&error.to_string()))?;
     let tls = flag("probe: tls", given.tls)? || texts.tls != TlsFiles::default();
     let options = ProbeOptions {
         interval: milliseconds(given.interval_ms, defaults.interval),
@@ -41,16 +41,12 @@ pub(super) fn parse(pointer: *const evener_probe) -> Result<Option<ProbeOptions>
         tls: tls.then_some(texts.tls),
         ..defaults
     };
-    options.check().map_err(|error| refused(&error.to_string()))?;
+    options.check().map_err(|error| wrong(&error.to_string()))?;
     Ok(Some(options))
 }
 
 const fn or_default(given: u32, default: u32) -> u32 {
     if given == 0 { default } else { given }
-}
-
-fn refused(why: &str) -> Refusal {
-    (EVENER_BAD_ARGUMENT, why.to_owned())
 }
 
 fn read(pointer: *const evener_probe) -> Result<evener_probe, evener_status> {

@@ -10,8 +10,8 @@ use evener_discovery::registration::{Ready, Registration, RegistrationOptions, R
 use super::credentials::evener_credentials;
 use super::driver::evener_driver;
 use super::endpoints::{Refusal, evener_pair, pairs};
+use super::fields::{flag, milliseconds};
 use super::object::{self, free};
-use super::options::milliseconds;
 use super::secrets;
 use super::service::{self, evener_service};
 use super::text::{evener_text, explain, text, write_text};
@@ -89,7 +89,7 @@ fn options(pointer: *const evener_registration_options) -> Result<RegistrationOp
     if !given.reserved.is_null() {
         return Err((EVENER_BAD_ARGUMENT, "options: reserved is not null".to_owned()));
     }
-    if super::options::flag("wait_for_listening", given.wait_for_listening)? {
+    if flag("wait_for_listening", given.wait_for_listening)? {
         options.ready = Ready::Listening;
     }
     options.verify_interval = milliseconds(given.verify_interval_ms, options.verify_interval);

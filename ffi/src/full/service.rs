@@ -7,7 +7,7 @@ use std::time::Duration;
 use evener_discovery::registration::{Check, CheckKind, ServiceDefinition, from_consul};
 
 use super::endpoints::{Refusal, evener_pair, optional, pairs};
-use super::options::{EVENER_OFF, flag, given_milliseconds, milliseconds};
+use super::fields::{EVENER_OFF, flag, given_milliseconds, milliseconds};
 use super::text::text;
 use crate::boundary::Sized32;
 use crate::evener_status::{self, *};
