@@ -1583,7 +1583,8 @@ typedef struct evener_channel_options {
      */
     size_t service_config_source_len;
     /**
-     * A directory where the last known endpoints are kept for a start at which the registry is down; null keeps nothing.
+     * A directory where the last known endpoints are kept for a start at which the registry is down; null keeps nothing. Of what the
+     * system's resolver says nothing is kept, unless the endpoints are probed.
      */
     const char *snapshot_dir;
     /**

@@ -68,13 +68,14 @@ pub struct ChannelOptions {
     /// answers at once and never needs it.
     pub fallback_target: Option<String>,
     /// What of the target's changes is held back, for how long, and how much may leave at once. It does not concern
-    /// lists that are written out, files and, unless its endpoints are probed or kept on disk, the system's resolver.
+    /// lists that are written out, files and, unless its endpoints are probed, the system's resolver.
     pub pipeline: PipelineOptions,
     /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
     /// nothing. Its files are named by the target as it is written: whoever changes by the environment or by credentials
-    /// which registry that means gives each a directory of its own.
+    /// which registry that means gives each a directory of its own. While one of several datacenters cannot be asked nothing is
+    /// written. What the system's resolver says is kept only where its endpoints are probed.
     pub snapshot_dir: Option<PathBuf>,
-    /// The oldest of these that is used at a start: 7 days; zero is of any age.
+    /// How old what is there may be to be used at a start: 7 days; zero: however old.
     pub snapshot_max_age: Duration,
     /// What registries are asked with: the target's, the fallback's and the service config's.
     #[cfg(feature = "runtime")]

@@ -136,8 +136,13 @@ fn system(sources: &mut Sources, target: DnsTarget, options: &ChannelOptions) ->
             "{option} does not go with the system's resolver, which cannot be told"
         )));
     }
-    if is_probed(options) || is_kept(options) {
+    if is_probed(options) {
         return watch(sources, Target::Dns(target), options);
+    }
+    if options.snapshot_dir.is_some() {
+        let text =
+            "snapshot_dir keeps nothing of this target: its names are looked up by the system's resolver";
+        sources.warnings.push(text.to_owned());
     }
     sources.lookup = Some(Lookup::Dns(target));
     Ok(())
@@ -159,11 +164,6 @@ const fn is_probed(options: &ChannelOptions) -> bool {
 #[cfg(not(feature = "runtime"))]
 const fn is_probed(_: &ChannelOptions) -> bool {
     false
-}
-
-/// Whether what is known is to be kept on disk, which only a watch does.
-const fn is_kept(options: &ChannelOptions) -> bool {
-    cfg!(feature = "runtime") && options.snapshot_dir.is_some()
 }
 
 fn refused(text: String) -> OpenError {

@@ -373,16 +373,6 @@ fn a_snapshot_serves_a_start_at_which_the_registry_is_down() {
     assert_eq!(describe(&channel)["resolution"]["freshness"], "fresh");
 }
 
-#[test]
-fn what_the_systems_resolver_says_is_kept_on_disk_as_well() {
-    let folder = evener_test_servers::Scratch::new("snapshots");
-    let snapshot_dir = Some(folder.path().to_path_buf());
-    let transport = FakeTransport::new();
-    let options = ChannelOptions { system_dns: true, snapshot_dir, ..at_once() };
-    let _channel = transport.open("dns:///localhost:7", options);
-    eventually("a file", || kept_in(&folder));
-}
-
 /// The snapshot in a folder.
 fn kept_in(folder: &evener_test_servers::Scratch) -> Option<std::path::PathBuf> {
     let files = std::fs::read_dir(folder.path()).ok()?;

@@ -40,12 +40,12 @@ pub enum Event {
     },
     /// The source cannot be asked now. What is known stays, and ages.
     Failed(SourceError),
-    /// A part of the source has said something while another part, as before, cannot be asked: what was said counts, and the whole
-    /// stays stale. It is no new failure, and no recovery.
+    /// One of the places that a source consists of has said something while another one cannot be asked: what was said counts, and
+    /// the whole stays stale. It is no failure of its own, and no recovery.
     Partly {
-        /// What was said: a [`Event::Reset`] or an [`Event::Apply`].
+        /// What was said: a [`Event::Reset`], an [`Event::Apply`] or an [`Event::Confirmed`]. Others are as without this.
         said: Box<Self>,
-        /// Why the other part cannot be asked.
+        /// Why the other place cannot be asked.
         error: SourceError,
     },
     /// A service config (gRPC's JSON, not checked here) that comes with the endpoints; `None` where there is none

@@ -31,7 +31,8 @@ class Discovery:
     - ``max_stale``: after how long what is known counts as stale though nothing went wrong; None: never. With ``drop_stale`` it
       is no longer used then, where the registry cannot be asked.
     - ``snapshot_dir``: where the last known endpoints are kept for a start at which the registry is down; None keeps nothing.
-      ``snapshot_max_age``: the oldest of these that is used; 0 or None: of any age.
+      Of what the system's resolver says nothing is kept, unless the servers are probed. ``snapshot_max_age``: how old it may be
+      to be used; 0 or None: however old.
     - ``zone``, ``region``: where this client runs, for policies that prefer their own; None: what ``EVENER_ZONE`` and
       ``EVENER_REGION`` say.
     - ``credentials``: what registries are asked with; None: what the environment says.

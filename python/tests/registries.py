@@ -21,7 +21,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -46,7 +46,12 @@ def program(name: str) -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    line = f"SKIPPED: no {name}; {'Debian has it as bind9' if name in ('named', 'nsupdate') else 'cargo xtask servers builds it'}"
+    missing(f"no {name}; {'Debian has it as bind9' if name in ('named', 'nsupdate') else 'cargo xtask servers builds it'}")
+
+
+def missing(what: str) -> NoReturn:
+    """Skips the test, with a line on the standard error, or fails it with ``CI=true``."""
+    line = f"SKIPPED: {what}"
     print(line, file=sys.__stderr__, flush=True)
     if os.environ.get("CI") == "true":
         pytest.fail(line)

@@ -21,7 +21,7 @@ import evener
 import pytest
 from conftest import eventually
 from evener.command import _register
-from registries import Bind, Consul, Etcd
+from registries import Bind, Consul, Etcd, missing
 from test_registration import CONSUL_DEFINITION, in_etcd
 
 EVENER = [sys.executable, "-X", "dev", "-m", "evener"]
@@ -253,7 +253,10 @@ class Terminal:
     """The command on a terminal of its own, and all that it has drawn there."""
 
     def __init__(self, *arguments: str) -> None:
-        self._screen, terminal = pty.openpty()
+        try:
+            self._screen, terminal = pty.openpty()
+        except OSError as reason:
+            missing(f"no terminal of one's own ({reason}); is /dev/pts there?")
         self._seen = bytearray()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150", "LINES": "20"}
         self.process = subprocess.Popen(

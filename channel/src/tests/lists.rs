@@ -430,3 +430,12 @@ fn a_fallback_for_endpoints_that_are_written_out_is_said_to_be_of_no_use() {
     let said = |(_, text): &(Level, String)| text.contains("fallback_target is never used");
     assert_eq!(transport.logs.iter().filter(|log| said(log)).count(), 1);
 }
+
+#[test]
+fn a_directory_of_snapshots_for_the_systems_resolver_is_said_to_be_of_no_use() {
+    let snapshot_dir = Some(std::path::PathBuf::from("snapshots"));
+    let options = ChannelOptions { system_dns: true, snapshot_dir, ..ChannelOptions::default() };
+    let transport = FakeTransport::open("dns:///localhost:1", options);
+    let said = |(_, text): &(Level, String)| text.contains("snapshot_dir keeps nothing");
+    assert_eq!(transport.logs.iter().filter(|log| said(log)).count(), 1);
+}

@@ -23,7 +23,7 @@ pub(super) fn open(target: &DnsTarget, options: &DnsOptions) -> Opener {
 async fn run(target: DnsTarget, options: DnsOptions, feed: Feed) -> SourceError {
     let mut dice = Dice::new(None);
     let least = options.min_interval.max(Duration::from_secs(1));
-    let refresh = options.refresh.unwrap_or(REFRESH).max(least);
+    let refresh = options.refresh.unwrap_or(REFRESH).max(Duration::from_secs(1));
     let mut failures = 0;
     loop {
         let found = look_up(target.clone()).await;

@@ -51,9 +51,10 @@ impl Assembler {
         self.records.keys()
     }
 
-    /// Takes over everything there is. Answers what differs and how many records no one can be sent to.
-    pub(super) fn reset(&mut self, parts: Vec<Part>) -> (Vec<Change>, u64) {
-        let there: HashSet<&str> = parts.iter().map(|part| part.key.as_str()).collect();
+    /// Takes over everything there is, besides a part that is `kept`. Answers what differs and how many records no one can be
+    /// sent to.
+    pub(super) fn reset(&mut self, parts: Vec<Part>, kept: Option<&str>) -> (Vec<Change>, u64) {
+        let there: HashSet<&str> = parts.iter().map(|part| part.key.as_str()).chain(kept).collect();
         let gone: Vec<String> =
             self.parts.keys().filter(|key| !there.contains(&***key)).map(|key| key.to_string()).collect();
         self.apply(parts, &gone)

@@ -12,11 +12,12 @@ use super::options::PipelineOptions;
 use super::stabilize::Stabilizer;
 use super::status::{EndpointCounts, State, Status, UpdateCounts};
 use super::verdicts::Verdicts;
-use crate::event::{ErrorClass, Event, Part};
+use crate::event::{ErrorClass, Event, Part, SourceError};
 use crate::model::{Address, Condition, Endpoint};
 
-/// The part under which endpoints from disk are known until the source answers. No source names a part so.
-const RESTORED: &str = "\0restored";
+/// The part under which endpoints from disk are known until the whole source has answered. No source names a part so, and what
+/// any part says of an endpoint goes before what this one does.
+const RESTORED: &str = "\u{10FFFF}restored";
 
 /// Turns what one source says into what channels use. See the [module](super) for what holds.
 ///
@@ -40,6 +41,8 @@ pub struct Pipeline {
     /// Whether the source has said which service config there is, or that there is none.
     is_configured: bool,
     revision: Option<Arc<str>>,
+    /// Whether the source has ever said everything there is, no part of it missing.
+    is_whole: bool,
     /// When the source was last read in full.
     read: Option<Instant>,
     /// Whether something new differs from what is published, since the last look.
@@ -73,6 +76,7 @@ impl Pipeline {
             service_config: None,
             is_configured: false,
             revision: None,
+            is_whole: false,
             read: None,
             touched: false,
             counters: Counters::default(),
@@ -80,8 +84,9 @@ impl Pipeline {
     }
 
     /// Starts with what was known `age` ago, from disk: it is published as stale, and what the source's first answer does
-    /// not contain is removed as if the source had reported it before. Without an endpoint, or once the source has
-    /// answered, it does nothing; a service config that the source has said already stays.
+    /// not contain is removed as if the source had reported it before. As long as a part of the source cannot be asked, all of it
+    /// stays, since nobody knows what belonged to that part. Without an endpoint, or once the whole source has answered, it does
+    /// nothing; a service config that the source has said already stays.
     pub fn restore(
         &mut self,
         endpoints: Vec<Endpoint>,
@@ -90,13 +95,15 @@ impl Pipeline {
         now: Instant,
     ) {
         let now = self.advance(now);
-        if endpoints.is_empty() || self.guard.is_known() {
+        if endpoints.is_empty() || self.is_whole {
             return;
         }
         if service_config.is_some() && !self.is_configured {
             self.configure(service_config);
         }
-        self.contact.restored(age, now);
+        if !self.guard.is_known() {
+            self.contact.restored(age, now);
+        }
         let (changes, skipped) =
             self.assembler.apply(vec![Part { key: RESTORED.to_owned(), endpoints }], &[]);
         self.counters.skipped += skipped;
@@ -110,41 +117,38 @@ impl Pipeline {
     pub fn handle(&mut self, event: Event, now: Instant) {
         let now = self.advance(now);
         let was_failing = self.contact.is_failing();
-        self.take(event, now);
+        self.take(event, None, now);
         self.counters.reconnects += u64::from(was_failing && !self.contact.is_failing());
         self.settle(now);
     }
 
-    fn take(&mut self, event: Event, now: Instant) {
+    /// Takes over what the whole source says or, where something is `amiss` with another part of it, what one part does.
+    fn take(&mut self, event: Event, amiss: Option<SourceError>, now: Instant) {
+        let is_whole = amiss.is_none();
         match event {
             Event::Reset { parts, revision } => {
                 self.counters.updates.reset += 1;
-                self.read = Some(now);
-                let (changes, skipped) = self.assembler.reset(parts);
-                self.learn(changes, skipped, revision, now);
+                let kept = if is_whole { None } else { Some(RESTORED) };
+                let (changes, skipped) = self.assembler.reset(parts, kept);
+                self.read = if is_whole { Some(now) } else { self.read };
+                self.learn(changes, skipped, revision, amiss, now);
             }
             Event::Apply { changed, mut removed, revision } => {
                 self.counters.updates.apply += 1;
-                removed.push(RESTORED.to_owned());
+                removed.extend(is_whole.then(|| RESTORED.to_owned()));
                 let (changes, skipped) = self.assembler.apply(changed, &removed);
-                self.learn(changes, skipped, revision, now);
+                self.learn(changes, skipped, revision, amiss, now);
             }
             Event::Confirmed { revision } => {
                 self.counters.updates.confirmed += 1;
-                self.read = Some(now);
-                self.answered(revision, now);
+                self.read = if is_whole { Some(now) } else { self.read };
+                self.answered(revision, amiss, now);
             }
             Event::Failed(error) => {
                 *self.counters.errors.entry(error.class).or_default() += 1;
                 self.contact.failed(error, now);
             }
-            Event::Partly { said, error } => {
-                let (read, since) = (self.read, self.contact.failing_since());
-                self.take(*said, now);
-                // A part has been heard, which neither reads the whole nor ends what it suffers from.
-                self.read = read;
-                self.contact.failed(error, since.unwrap_or(now));
-            }
+            Event::Partly { said, error } => self.take(*said, Some(error), now),
             Event::ServiceConfig(config) => {
                 self.is_configured = true;
                 self.configure(config);
@@ -232,18 +236,29 @@ impl Pipeline {
         self.now
     }
 
-    fn learn(&mut self, changes: Vec<Change>, skipped: u64, revision: Option<String>, now: Instant) {
+    fn learn(
+        &mut self,
+        changes: Vec<Change>,
+        skipped: u64,
+        revision: Option<String>,
+        amiss: Option<SourceError>,
+        now: Instant,
+    ) {
+        self.is_whole |= amiss.is_none();
         if skipped > 0 {
             self.counters.skipped += skipped;
             self.counters.skipped_example = Some("a record without any address".to_owned());
         }
         self.guard.observe(self.assembler.is_empty(), now);
-        self.answered(revision, now);
+        self.answered(revision, amiss, now);
         self.follow(changes, now);
     }
 
-    fn answered(&mut self, revision: Option<String>, now: Instant) {
-        self.contact.answered(now);
+    fn answered(&mut self, revision: Option<String>, amiss: Option<SourceError>, now: Instant) {
+        match amiss {
+            None => self.contact.answered(now),
+            Some(error) => self.contact.answered_in_part(error, now),
+        }
         if revision.as_deref() != self.revision.as_deref() {
             self.revision = revision.map(Arc::from);
         }

@@ -107,6 +107,12 @@ impl Contact {
         self.failing = None;
     }
 
+    /// A part of the source answered; another one, and so the whole, cannot be asked.
+    pub(super) fn answered_in_part(&mut self, error: SourceError, now: Instant) {
+        self.heard = Some(Heard { at: now, age: Duration::ZERO, from_disk: false });
+        self.failed(error, now);
+    }
+
     /// The source could not be asked.
     pub(super) fn failed(&mut self, error: SourceError, now: Instant) {
         let since = self.failing.take().map_or(now, |(since, _)| since);
@@ -115,11 +121,6 @@ impl Contact {
 
     pub(super) const fn is_failing(&self) -> bool {
         self.failing.is_some()
-    }
-
-    /// Since when the source cannot be asked.
-    pub(super) fn failing_since(&self) -> Option<Instant> {
-        self.failing.as_ref().map(|(since, _)| *since)
     }
 
     pub(super) fn last_error(&self) -> Option<&SourceError> {

@@ -25,7 +25,8 @@
 //!   cannot be asked after it said so. An empty first answer is an answer: it is published at once.
 //! - **An endpoint whose probes fail is published as unhealthy at once**, whatever the source says of it, unless all fail and
 //!   that is to take nothing out ([`Pipeline::judge`]).
-//! - **A source that fails changes nothing.** What is known stays, ages, and says so: [`Pipeline::status`].
+//! - **A source that fails changes nothing.** What is known stays, ages, and says so: [`Pipeline::status`]. Of a source that
+//!   consists of several places the one that can be asked counts, and the whole stays stale ([`Event::Partly`](crate::Event)).
 //! - **Nothing is published that has not changed**, and what is published is in one canonical order.
 //!
 //! Time is an argument: nothing here reads a clock, sleeps or allocates a thread.

@@ -37,7 +37,8 @@ pub struct Status {
     pub state: State,
     /// How far it can be relied on.
     pub freshness: Freshness,
-    /// How long ago the source last said that this is how it is; `None` where it never did.
+    /// How long ago the source, or any of the places that it consists of, last said that this is how it is; `None` where it never
+    /// did.
     pub age: Option<Duration>,
     /// How the source counts its changes, as of the last answer.
     pub revision: Option<String>,

@@ -46,11 +46,7 @@ async fn keep(shared: Arc<Shared<Pipeline>>, directory: PathBuf) {
 /// Reads what is on disk at once, and uses it when the source has failed or has been silent for a while.
 async fn restore(shared: &Arc<Shared<Pipeline>>, news: &mut News, store: &Store) {
     let until = Instant::now() + GRACE;
-    let (store, text) = (store.clone(), shared.text().to_owned());
-    let max_age = match shared.options().snapshot_max_age {
-        Duration::ZERO => Duration::MAX,
-        limit => limit,
-    };
+    let (store, text, max_age) = (store.clone(), shared.text().to_owned(), shared.options().snapshot_max_age);
     let loaded = spawn_blocking(move || store.load(&text, max_age, SystemTime::now())).await;
     let read = Instant::now();
     let restored = match loaded {

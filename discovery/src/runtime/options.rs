@@ -24,9 +24,10 @@ pub struct WatchOptions {
     /// `None` probes nothing. It needs a build with the feature `probes`.
     pub probe: Option<ProbeOptions>,
     /// A directory where the last known endpoints are kept for a start at which the registry is down. `None` keeps
-    /// nothing. It is made if it is not there; one file per target, readable by the user alone, without secrets.
+    /// nothing. It is made if it is not there; one file per target, readable by the user alone, without secrets. While a part of
+    /// the source (one of several datacenters) cannot be asked nothing is written.
     pub snapshot_dir: Option<PathBuf>,
-    /// The oldest snapshot that is used at a start: 7 days; zero is of any age.
+    /// How old a snapshot may be to be used at a start: 7 days; zero: however old.
     pub snapshot_max_age: Duration,
     /// How long a watch goes on after its last user has left, for whoever opens it again: 5 s.
     pub linger: Duration,

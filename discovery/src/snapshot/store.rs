@@ -52,7 +52,7 @@ impl Store {
         self.directory.join(format!("{}.json", name_of(target)))
     }
 
-    /// Loads what was known of a target, unless it is older than `max_age`. `Ok(None)`: nothing was saved.
+    /// Loads what was known of a target, unless it is older than `max_age`; zero: however old it is. `Ok(None)`: nothing was saved.
     ///
     /// # Errors
     ///
@@ -193,8 +193,8 @@ fn age(
         // Its age is not known: a file from the future would never expire.
         Err(_) => return Err(set_aside(path, "it was saved in the future, so a clock is or was wrong")),
     };
-    if age > max_age {
-        let (old, limit) = (age.as_secs(), max_age.as_secs());
+    if !max_age.is_zero() && age > max_age {
+        let (old, limit) = (age.as_secs(), max_age.as_secs_f32());
         let reason = format!("is not used: it is {old} s old, and may be {limit} s");
         return Err(SnapshotError::new(path, SnapshotErrorKind::Expired(age), reason));
     }

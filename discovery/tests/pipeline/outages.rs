@@ -3,7 +3,7 @@
 use evener_discovery::pipeline::{Cause, Freshness, PipelineOptions, StalePolicy, State};
 use evener_discovery::{ErrorClass, Event, SourceError};
 
-use crate::world::{World, address_of, addresses, endpoint, ms, partly, reset, seconds};
+use crate::world::{World, address_of, addresses, apply, endpoint, ms, part, partly, reset, seconds};
 
 fn world() -> World {
     World::new(PipelineOptions::default())
@@ -290,6 +290,23 @@ fn what_is_dropped_for_its_age_comes_back_whole() {
     }
 }
 
+/// One datacenter is away for long: nobody loses the servers of the other one for it.
+#[test]
+fn a_part_that_answers_keeps_the_whole_from_being_dropped() {
+    let mut world = dropping(60);
+    world.reset(&["1"]);
+    world.apply("elsewhere", &["2"]);
+    world.fail();
+    for round in 1..20 {
+        world.until(seconds(round * 50));
+        world.say(partly(Event::Confirmed { revision: None }));
+        assert_eq!(world.status().age, Some(seconds(0)));
+    }
+    assert_eq!((world.set(), world.status().freshness.name()), (addresses(&[1, 2]), "stale"));
+    world.wait(seconds(60));
+    assert_eq!((world.set().len(), world.last().state), (0, State::Unknown), "now nobody answers");
+}
+
 #[test]
 fn what_was_held_when_all_was_dropped_does_not_come_back() {
     let mut world = dropping(5);
@@ -390,5 +407,34 @@ fn a_service_config_that_the_source_has_said_goes_before_the_one_on_disk() {
         world.pipeline.restore(vec![endpoint("1")], on_disk, seconds(60), world.now());
         world.poll();
         assert_eq!((world.set(), world.last().service_config.as_deref()), (addresses(&[1]), said));
+    }
+}
+
+/// A restart while one of two datacenters is away: what belonged to it is on disk, and nowhere else.
+#[test]
+fn what_disk_says_of_a_part_that_cannot_be_asked_stays() {
+    let on_disk = || vec![endpoint("1"), endpoint("2")];
+    let answer = || partly(apply("here", &["2;weight=3", "4"]));
+    for is_first in [true, false] {
+        let mut world = world();
+        if is_first {
+            world.say(answer());
+        }
+        world.fail();
+        world.pipeline.restore(on_disk(), None, seconds(600), world.now());
+        if !is_first {
+            world.say(answer());
+        }
+        world.until(seconds(1000));
+        let known = ["10.0.0.1:80", "10.0.0.2:80;weight=3", "10.0.0.4:80"];
+        assert_eq!(world.set(), known, "who was asked knows better");
+        let status = world.status();
+        assert_eq!((status.freshness.name(), status.last_error.is_some()), ("stale", true));
+        world.say(Event::Reset { parts: vec![part("there", &["3"]), part("here", &["4"])], revision: None });
+        world.until(seconds(1030));
+        assert_eq!((world.set(), world.status().freshness), (addresses(&[3, 4]), Freshness::Fresh));
+        world.pipeline.restore(on_disk(), None, seconds(600), world.now());
+        world.wait(seconds(1));
+        assert_eq!(world.set(), addresses(&[3, 4]), "the whole has been heard");
     }
 }

@@ -196,6 +196,8 @@ fn what_is_too_old_or_from_the_future_is_not_used() {
     let error = loaded(1_003_601).unwrap_err();
     assert_eq!(error.kind, SnapshotErrorKind::Expired(seconds(3601)));
     assert!(error.to_string().ends_with("is not used: it is 3601 s old, and may be 3600 s"), "{error}");
+    let however_old = store.load(TARGET, Duration::ZERO, time(90_000_000)).unwrap().unwrap();
+    assert_eq!(however_old.age, seconds(89_000_000));
     assert_eq!(loaded(999_000).unwrap().unwrap().age, ms(0), "clocks differ a little");
     let error = loaded(900_000).unwrap_err();
     assert_eq!(error.kind, SnapshotErrorKind::Corrupt);

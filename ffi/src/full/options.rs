@@ -95,7 +95,8 @@ pub struct evener_channel_options {
     pub service_config_source: *const c_char,
     /// Bytes in `service_config_source`.
     pub service_config_source_len: usize,
-    /// A directory where the last known endpoints are kept for a start at which the registry is down; null keeps nothing.
+    /// A directory where the last known endpoints are kept for a start at which the registry is down; null keeps nothing. Of what the
+    /// system's resolver says nothing is kept, unless the endpoints are probed.
     pub snapshot_dir: *const c_char,
     /// Bytes in `snapshot_dir`.
     pub snapshot_dir_len: usize,

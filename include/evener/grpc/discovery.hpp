@@ -64,9 +64,10 @@ struct DiscoveryOptions {
   // Whether stale servers are dropped while the registry cannot be asked, instead of kept; for networks where an address may soon be
   // somebody else's. Needs max_stale.
   bool drop_stale = false;
-  // A directory where the last known servers are kept for a start at which the registry is down.
+  // A directory where the last known servers are kept for a start at which the registry is down. Of what the system's resolver says
+  // nothing is kept, unless the servers are probed.
   std::string snapshot_dir;
-  // The oldest of these that is used at a start. Unset: 7 days. 0: of any age.
+  // How old what is there may be to be used at a start. Unset: 7 days. 0: however old. More than 49 days count as 49.
   std::optional<std::chrono::milliseconds> snapshot_max_age;
   // Where this client runs, for policies that prefer their own zone. Empty: what EVENER_ZONE and EVENER_REGION in the environment say.
   std::string zone;

@@ -7,14 +7,26 @@ use crate::target::ConsulPlace;
 /// What the watch of one place says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Report {
-    /// Its endpoints are others than before.
-    Changed { endpoints: Vec<Endpoint>, index: Option<u64> },
+    /// Its endpoints are others than before, as far as the answer is not in doubt.
+    Changed { endpoints: Vec<Endpoint>, index: Option<u64>, doubt: Option<SourceError> },
     /// It was asked, and nothing has changed.
     Same { index: Option<u64> },
     /// It cannot be asked.
     Failed(SourceError),
     /// Instances were left out.
     Skipped { count: u64, example: String },
+}
+
+impl Report {
+    /// The same, but it may not be so any more.
+    pub fn doubted(self, error: &SourceError) -> Self {
+        match self {
+            Self::Changed { endpoints, index, .. } => {
+                Self::Changed { endpoints, index, doubt: Some(error.clone()) }
+            }
+            report => report,
+        }
+    }
 }
 
 /// Puts together what the places say.
@@ -56,16 +68,14 @@ impl Gather {
             }
             Report::Same { index } => {
                 (place.index, place.error) = (index, None);
-                // What was never told is not confirmed either, and what is known of places that fail is still old.
-                if !self.has_begun || self.failing().is_some() {
-                    return Vec::new();
-                }
-                vec![Event::Confirmed { revision: self.revision() }]
+                // What was never told is not confirmed either.
+                let confirmed = || self.told(Event::Confirmed { revision: self.revision() });
+                self.has_begun.then(confirmed).into_iter().collect()
             }
-            Report::Changed { endpoints, index } => {
-                (place.endpoints, place.index, place.error) = (Some(endpoints), index, None);
-                let told = if self.has_begun { Some(self.change(number)) } else { self.begin() };
-                told.into_iter().collect()
+            Report::Changed { endpoints, index, doubt } => {
+                (place.endpoints, place.index, place.error) = (Some(endpoints), index, doubt);
+                let change = if self.has_begun { Some(self.change(number)) } else { self.begin() };
+                change.into_iter().collect()
             }
         }
     }
@@ -76,6 +86,11 @@ impl Gather {
         }
         let first = self.places.iter().position(|place| place.endpoints.is_some())?;
         if self.places.iter().take(first).any(|place| place.error.is_none()) {
+            return None;
+        }
+        // That there is none is not known while another place, which may have some, cannot be asked.
+        let has_some = |place: &Place| place.endpoints.as_ref().is_some_and(|known| !known.is_empty());
+        if self.failing().is_some() && !self.places.iter().any(has_some) {
             return None;
         }
         self.has_begun = true;
@@ -131,7 +146,12 @@ mod tests {
     }
 
     fn changed(address: &str, index: u64) -> Report {
-        Report::Changed { endpoints: vec![address.parse().unwrap()], index: Some(index) }
+        let endpoints = vec![address.parse().unwrap()];
+        Report::Changed { endpoints, index: Some(index), doubt: None }
+    }
+
+    fn empty(index: u64) -> Report {
+        Report::Changed { endpoints: Vec::new(), index: Some(index), doubt: None }
     }
 
     fn error() -> SourceError {
@@ -153,7 +173,9 @@ mod tests {
             }
             Event::Confirmed { .. } => "confirmed".to_owned(),
             Event::Failed(error) => format!("failed {error}"),
-            Event::Partly { said, error } => format!("{} while {error}", shown(&[*said.clone()]).concat()),
+            Event::Partly { said, error } => {
+                format!("{} while {error}", shown(std::slice::from_ref(&**said)).concat())
+            }
             Event::Skipped { count, .. } => format!("skipped {count}"),
             Event::ServiceConfig(_) => "config".to_owned(),
         };
@@ -207,7 +229,7 @@ mod tests {
         gather.report(0, changed("10.0.0.1:1", 5));
         gather.report(1, changed("10.0.0.2:1", 7));
         assert_eq!(shown(&gather.report(1, Report::Failed(error()))), ["failed no answer"]);
-        assert!(gather.report(0, Report::Same { index: Some(6) }).is_empty());
+        assert_eq!(shown(&gather.report(0, Report::Same { index: Some(6) })), ["confirmed while no answer"]);
         let events = gather.report(0, changed("10.0.0.9:1", 9));
         assert_eq!(
             shown(&events),
@@ -218,5 +240,45 @@ mod tests {
         let events = gather.report(0, changed("10.0.0.8:1", 10));
         assert!(shown(&events)[0].starts_with("apply ") && shown(&events)[0].ends_with(" while no answer"));
         assert_eq!(shown(&gather.report(1, Report::Same { index: Some(7) })), ["confirmed"]);
+    }
+
+    #[test]
+    fn that_there_is_none_is_not_said_while_a_place_cannot_be_asked() {
+        let mut gather = two();
+        assert_eq!(shown(&gather.report(0, Report::Failed(error()))), ["failed no answer"]);
+        assert!(gather.report(1, empty(7)).is_empty());
+        assert!(gather.report(1, Report::Same { index: Some(8) }).is_empty());
+        let events = gather.report(0, empty(5));
+        assert_eq!(
+            shown(&events),
+            ["reset the agent's datacenter=0 datacenter b=0 @the agent's datacenter 5, datacenter b 8"]
+        );
+        let mut gather = two();
+        assert!(gather.report(1, empty(7)).is_empty());
+        assert_eq!(shown(&gather.report(0, Report::Failed(error()))), ["failed no answer"]);
+    }
+
+    #[test]
+    fn the_reason_is_that_of_a_place_that_still_cannot_be_asked() {
+        let places = ["a", "b", "c"].map(|name| ConsulPlace::Datacenter(name.to_owned()));
+        let mut gather = Gather::new(&places);
+        gather.report(0, changed("10.0.0.1:1", 5));
+        for number in [2, 1] {
+            let text = format!("{number} is away");
+            gather.report(number, Report::Failed(SourceError::new(ErrorClass::Timeout, text)));
+        }
+        let events = gather.report(1, changed("10.0.0.2:1", 7));
+        assert!(shown(&events)[0].ends_with("while 2 is away"), "{events:?}");
+        assert_eq!(shown(&gather.report(1, Report::Same { index: Some(7) })), ["confirmed while 2 is away"]);
+    }
+
+    #[test]
+    fn an_answer_that_is_doubted_is_no_recovery() {
+        let mut gather = Gather::new(&[ConsulPlace::Own]);
+        gather.report(0, Report::Failed(error()));
+        let endpoints = vec!["10.0.0.1:1".parse().unwrap()];
+        let events = gather.report(0, Report::Changed { endpoints, index: Some(3), doubt: Some(error()) });
+        assert_eq!(shown(&events), ["reset the agent's datacenter=1 @3 while no answer"]);
+        assert_eq!(shown(&gather.report(0, Report::Same { index: Some(4) })), ["confirmed"]);
     }
 }

@@ -111,7 +111,7 @@ impl PlaceWatch {
         let index = answer.index;
         if changed {
             self.known = Some(endpoints.clone());
-            reports.push(Report::Changed { endpoints, index });
+            reports.push(Report::Changed { endpoints, index, doubt: None });
         } else {
             reports.push(Report::Same { index });
         }
@@ -128,9 +128,10 @@ impl PlaceWatch {
         if self.known.is_some() || health.endpoints.is_empty() {
             return Err(self.poller.refuse(doubt));
         }
-        let mut reports = self.take(health, answer);
-        reports.push(Report::Failed(self.poller.refuse(doubt)));
-        Ok(reports)
+        let reports = self.take(health, answer);
+        let error = self.poller.refuse(doubt);
+        let doubted = reports.into_iter().map(|report| report.doubted(&error));
+        Ok(doubted.chain([Report::Failed(error.clone())]).collect())
     }
 
     fn knows_any(&self) -> bool {

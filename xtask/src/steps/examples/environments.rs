@@ -1,6 +1,6 @@
 //! The three environments: servers and clients as on a developer's machine, in a test environment, and in production.
 
-use super::{Show, answered, expect_line};
+use super::{Show, answered, answered_by_each, expect_line};
 use crate::command::Run;
 use crate::process::Process;
 use crate::programs::TEST_NETWORK;
@@ -42,15 +42,15 @@ pub fn test(show: &Show, names: &Bind) -> Result<(), String> {
     lints(show, &[&target, &config.to_string_lossy()])?;
     let client = || show.python("environments/test/client.py").arg(&target);
     let compiled = || show.cpp(CLIENT).args(["test", &target]).env("SERVICE_CONFIG_FILE", &config);
-    answered(client(), &BOTH)?;
-    answered(compiled(), &BOTH)?;
+    answered_by_each(client, &BOTH)?;
+    answered_by_each(compiled, &BOTH)?;
     first.signal("USR1")?;
     expect_line(&mut first, "NOT_SERVING")?;
     answered(client(), &BOTH[1..])?;
     answered(compiled(), &BOTH[1..])?;
     first.signal("USR2")?;
     expect_line(&mut first, "SERVING")?;
-    answered(client(), &BOTH)?;
+    answered_by_each(client, &BOTH)?;
     stop(first)?;
     stop(second)
 }
@@ -79,8 +79,8 @@ pub fn production(show: &Show, etcd: &Etcd) -> Result<(), String> {
         let run = show.cpp(CLIENT).args(["production", &target]).env("SERVER_CA_FILE", authority.ca());
         run.env("SNAPSHOT_DIR", snapshots.path()).env("SERVICE_CONFIG_FILE", &config)
     };
-    answered(client(), &BOTH)?;
-    answered(compiled(), &BOTH)?;
+    answered_by_each(client, &BOTH)?;
+    answered_by_each(compiled, &BOTH)?;
     stop(first)?;
     answered(client(), &BOTH[1..])?;
     etcd.kill();
