@@ -20,7 +20,7 @@ const TTL: Duration = Duration::from_secs(1);
 struct Registry {
     records: BTreeMap<String, Record>,
     is_down: bool,
-    /// Requests never end.
+    /// Requests have no answer while this is so.
     hangs: bool,
     /// So many signs of life get no answer.
     silent_beats: usize,
@@ -63,8 +63,8 @@ impl InMemory {
     }
 
     async fn ask<T>(&self, answer: impl FnOnce(&mut Registry) -> T) -> Result<T, SourceError> {
-        if self.registry.lock().unwrap().hangs {
-            std::future::pending::<()>().await;
+        while self.registry.lock().unwrap().hangs {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let mut registry = self.registry.lock().unwrap();
         if registry.is_down {
@@ -276,6 +276,40 @@ fn a_registry_that_is_away_is_tried_for_ever_and_gets_the_record_when_it_is_back
     }
 }
 
+/// Each of the requests may be the one that gets no answer, and would take its whole patience.
+#[test]
+fn what_gets_no_answer_for_the_time_to_live_is_lost_whatever_was_asked() {
+    std::thread::scope(|scope| {
+        for (what, verify_interval, update) in [
+            ("signs of life", LIMIT, None),
+            ("readings back", Duration::from_secs(1), None),
+            ("writes", LIMIT, Some(5)),
+        ] {
+            scope.spawn(move || lose_and_find_again(what, verify_interval, update));
+        }
+    });
+}
+
+fn lose_and_find_again(what: &str, verify_interval: Duration, update: Option<u32>) {
+    let (runtime, registry) = (Runtime::new(), Shared::default());
+    let ttl = 4 * TTL;
+    registry.lock().unwrap().ttl = Some((ttl, LIMIT));
+    let registrar = InMemory { registry: Arc::clone(&registry), id: None, patience: 10 * LIMIT };
+    let options = RegistrationOptions { verify_interval, ..options() };
+    let registration = runtime.register_with("memory:///", registrar, definition(1), options, None).unwrap();
+    assert!(registration.wait_registered(LIMIT), "{what}");
+    let silent = Instant::now();
+    registry.lock().unwrap().hangs = true;
+    registration.update(update, None);
+    eventually(what, || is_lost(&registration).then_some(()));
+    assert!(silent.elapsed() < 2 * ttl, "{what}: {:?}", silent.elapsed());
+    let status = registration.status().unwrap();
+    assert!(status.last_error.is_some_and(|error| error.class == ErrorClass::Timeout), "{what}");
+    registry.lock().unwrap().hangs = false;
+    assert!(registration.wait_registered(LIMIT), "{what}");
+    assert_eq!(registration.status().unwrap().last_error, None, "{what}");
+}
+
 #[test]
 fn an_update_changes_the_record_in_place() {
     let (runtime, registry) = (Runtime::new(), Shared::default());
@@ -439,4 +473,21 @@ fn what_cannot_be_registered_is_refused_at_once() {
     assert!(refused("etcd:///services", 0).contains("port"));
     let error = refused("zookeeper://me:hush@host/services", 1);
     assert!(error.contains("etcd:///PREFIX") && !error.contains("hush"), "{error}");
+
+    let registry = Shared::default();
+    for host in ["a b", "127.0.0.1:90", "x\0", "\u{e9}"] {
+        let bad = || ServiceDefinition { host: Some(host.to_owned()), ..definition(1) };
+        let registrar =
+            InMemory { registry: Arc::clone(&registry), id: None, patience: Duration::from_millis(300) };
+        for answer in [
+            runtime.register("etcd:///services", bad(), options(), None),
+            runtime.register("consul:///", bad(), options(), None),
+            runtime.register_with("memory:///", registrar, bad(), options(), None),
+        ] {
+            let error = answer.map(drop).unwrap_err();
+            assert_eq!(error.class, ErrorClass::Config);
+            assert!(error.message.contains(host) && error.message.contains("without a port"), "{error}");
+        }
+    }
+    assert_eq!(look(&registry, |registry| registry.published), 0);
 }

@@ -109,6 +109,7 @@ fn advertise(definition: &mut ServiceDefinition, text: &str) -> Result<(), Sourc
     if host.is_empty() {
         return Err(wrong(format!("`{text}` has no host")));
     }
+    host::parse_server(host).map_err(|error| wrong(error.to_string()))?;
     definition.host = Some(host.to_owned());
     definition.port = port.unwrap_or(definition.port);
     Ok(())
@@ -242,7 +243,7 @@ mod tests {
             advertise(&mut definition, text).unwrap();
             assert_eq!((definition.host.as_deref(), definition.port), (Some(host), port), "{text}");
         }
-        for text in [":80", "a:b:c", "host:port"] {
+        for text in [":80", "a:b:c", "host:port", "a b", "a b:80"] {
             let error = advertise(&mut ServiceDefinition::new("db", 5), text).unwrap_err();
             assert!(error.message.contains(ADVERTISE_ENV), "{error}");
         }

@@ -82,7 +82,10 @@ impl Registrar for ConsulRegistrar {
         // What was accepted stays, and is kept alive, until something else is: a write that fails takes nothing away.
         let known = self.held.as_mut().and_then(|held| Some((held.body == body, held.is_draining.take()?)));
         let is_done = match known {
-            Some((true, was_draining)) => was_draining == is_draining || self.maintain(is_draining).await?,
+            Some((true, was_draining)) if was_draining != is_draining => {
+                self.maintain(is_draining).await? && self.give_sign(&body).await?
+            }
+            // What is to be written again as it was may be gone by now, or somebody else's.
             _ => false,
         };
         if !is_done {

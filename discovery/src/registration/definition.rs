@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::event::{ErrorClass, SourceError};
+use crate::model::host;
 
 /// The least time to live that a registration may have.
 pub const MIN_TTL: Duration = Duration::from_secs(1);
@@ -84,6 +85,9 @@ impl ServiceDefinition {
         }
         if self.host.as_deref() == Some("") {
             return wrong("host: is empty; leave it out to have it found");
+        }
+        if let Some(Err(error)) = self.host.as_deref().map(host::parse_server) {
+            return wrong(&format!("{error}; an IP address or a host name is wanted, without a port"));
         }
         if self.port == 0 {
             return wrong("port: is 0; give the port that the server has bound");
@@ -186,13 +190,35 @@ mod tests {
             (ServiceDefinition { name: String::new(), ..good.clone() }, "name"),
             (ServiceDefinition { name: "a\nb".to_owned(), ..good.clone() }, "name"),
             (ServiceDefinition { id: Some(String::new()), ..good.clone() }, "id"),
-            (ServiceDefinition { host: Some(String::new()), ..good.clone() }, "host"),
+            (ServiceDefinition { host: Some(String::new()), ..good.clone() }, "host: is empty"),
             (ServiceDefinition { port: 0, ..good.clone() }, "port"),
             (ServiceDefinition { ttl: Duration::ZERO, ..good.clone() }, "ttl"),
         ] {
             let error = bad.check().unwrap_err();
             assert_eq!(error.class, ErrorClass::Config);
             assert!(error.message.contains(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_an_ip_address_or_a_name_and_nothing_more() {
+        let check = |host: &str| {
+            ServiceDefinition { host: Some(host.to_owned()), ..ServiceDefinition::new("db", 5) }.check()
+        };
+        let good = ["10.0.0.1", "fd00::1", "fe80::1%eth0", "db", "db_1.example.com."];
+        for host in good {
+            assert_eq!(check(host), Ok(()), "{host}");
+        }
+        let bad =
+            ["a b", " db", "127.0.0.1:90", "db:90", "[::1]", "x\0", "\u{e9}", "a..b", "1.2.3.400", "unix"];
+        for host in bad {
+            let error = check(host).unwrap_err();
+            assert_eq!(error.class, ErrorClass::Config);
+            assert!(error.message.starts_with(&format!("registration: host: `{host}`")), "{error}");
+            assert!(
+                error.message.ends_with("an IP address or a host name is wanted, without a port"),
+                "{error}"
+            );
         }
     }
 }

@@ -301,6 +301,11 @@ impl Registrar for EtcdRegistrar {
         self.connector.server()
     }
 
+    fn remark(&self, definition: &ServiceDefinition) -> Option<String> {
+        let has_none = definition.checks.is_empty();
+        (!has_none).then(|| "etcd makes no checks: those of the definition have no effect".to_owned())
+    }
+
     async fn publish(&mut self, record: &Record) -> Result<Published, SourceError> {
         self.judge_files().await;
         self.judge_lease();

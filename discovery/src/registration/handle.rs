@@ -70,7 +70,8 @@ impl Registration {
         self.desk().is_none_or(|desk| desk.wait(timeout, over).is_some())
     }
 
-    /// Changes the weight, the metadata, or both, in place: the record keeps its id and its lease.
+    /// Changes the weight, the metadata, or both, in place: the record keeps its id and its lease. Does nothing once it
+    /// is closed, or in a forked child.
     pub fn update(&self, weight: Option<u32>, metadata: Option<BTreeMap<String, String>>) {
         let Some(desk) = self.desk() else { return };
         desk.wish(|wish| {

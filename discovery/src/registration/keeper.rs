@@ -28,7 +28,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 const READY_PATIENCE: Duration = Duration::from_secs(5);
 /// The shortest time between two readings back.
 const MIN_VERIFY: Duration = Duration::from_secs(1);
-/// The shortest patience with a sign of life.
+/// The shortest patience with a request.
 const MIN_PATIENCE: Duration = Duration::from_millis(500);
 /// How long looking for an address may hold up the signs of life, where one that others can use is still missing.
 const LOOK: Duration = Duration::from_secs(1);
@@ -198,12 +198,11 @@ impl<R: Registrar> Keeper<R> {
 
     /// Puts the record there. One with another id than before takes the place of that one.
     async fn write(&mut self, record: &Record) -> Result<Published, SourceError> {
-        let patience = self.registrar.patience();
         if self.held.as_ref().is_some_and(|held| held.record.id() != record.id()) {
-            within(patience, self.registrar.withdraw()).await?;
+            within(self.patience(), self.registrar.withdraw()).await?;
             self.held = None;
         }
-        within(patience, self.registrar.publish(record)).await
+        within(self.patience(), self.registrar.publish(record)).await
     }
 
     /// Finds out under which address and id the server is registered.
@@ -219,7 +218,9 @@ impl<R: Registrar> Keeper<R> {
         // Whether it can be reached was asked of another address, if of any.
         self.is_ready = false;
         let record = Record { definition: self.definition.clone(), draining: false };
-        let remark = self.is_alone.then(|| alone(record.host()));
+        let remarks = [self.is_alone.then(|| alone(record.host())), self.registrar.remark(&self.definition)];
+        let remarks: Vec<String> = remarks.into_iter().flatten().collect();
+        let remark = (!remarks.is_empty()).then(|| remarks.join("; "));
         self.desk.with(|status| {
             status.id = Some(record.id().to_owned());
             status.address = Some(record.address());
@@ -255,16 +256,12 @@ impl<R: Registrar> Keeper<R> {
     }
 
     async fn beat(&mut self) {
-        let now = Instant::now();
         let Some(Held { ttl: Some(ttl), known, .. }) = self.held else {
             self.beat_at = None;
             return;
         };
         let expires = known + ttl;
-        // Where there is no answer, half of the time is left to ask again, maybe somebody else.
-        let left = expires.saturating_duration_since(now);
-        let patience = (left / 2).max(MIN_PATIENCE).min(self.registrar.patience());
-        match within(patience, self.registrar.beat()).await {
+        match within(self.patience(), self.registrar.beat()).await {
             Ok(Beat::Alive) => {
                 self.known();
                 self.desk.with(|status| status.beats += 1);
@@ -290,7 +287,7 @@ impl<R: Registrar> Keeper<R> {
             self.verify_at = None;
             return;
         };
-        let result = within(self.registrar.patience(), self.registrar.verify(&held.record)).await;
+        let result = within(self.patience(), self.registrar.verify(&held.record)).await;
         self.schedule_verify(Instant::now());
         match result {
             Ok(Finding::Intact) => {
@@ -302,6 +299,15 @@ impl<R: Registrar> Keeper<R> {
             // Whether it can be reached is for the signs of life to find out.
             Err(error) => self.failed(error),
         }
+    }
+
+    /// How long a request may take now. Whatever gets no answer leaves half of the time before the record expires to ask
+    /// again, maybe somebody else: the signs of life, which wait for each other request to end, would come too late.
+    fn patience(&self) -> Duration {
+        let patience = self.registrar.patience();
+        let Some(Held { ttl: Some(ttl), known, .. }) = self.held else { return patience };
+        let left = (known + ttl).saturating_duration_since(Instant::now());
+        (left / 2).max(MIN_PATIENCE).min(patience)
     }
 
     /// The registry knows the registration, as of now.

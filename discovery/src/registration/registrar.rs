@@ -72,13 +72,19 @@ pub trait Registrar: Send + 'static {
     /// The registry's host and port, as far as this machine's address on the way there is to be found.
     fn registry(&self) -> Option<(String, u16)>;
 
-    /// How long one of the requests below may take: 10 s.
+    /// What of a definition has no effect in this registry, if anything: a sentence for people.
+    fn remark(&self, _definition: &ServiceDefinition) -> Option<String> {
+        None
+    }
+
+    /// How long one of the requests below may take: 10 s. It is less where a sign of life would come too late.
     fn patience(&self) -> Duration {
         Duration::from_secs(10)
     }
 
     /// Puts the record there: anew, or in place of what an earlier call has put there. Where that is still alive its
-    /// lease and id stay as they are. A record of the same id by another owner is an error, not overwritten.
+    /// lease and id stay as they are. A record of the same id by another owner is an error, not overwritten. Its answer
+    /// counts as a sign of life: the registry has to be asked even where nothing has changed.
     fn publish(&mut self, record: &Record) -> impl Future<Output = Result<Published, SourceError>> + Send;
 
     /// Gives one sign of life. An error says that the registry could not be asked; it is tried again soon, and once

@@ -53,7 +53,8 @@ pub struct RegistrationStatus {
     pub id: Option<String>,
     /// `HOST:PORT` as it is registered, once it is known.
     pub address: Option<String>,
-    /// What is to be known of it although nothing went wrong: that no address was found that others can use.
+    /// What is to be known of it although nothing went wrong: that no address was found that others can use, or that
+    /// a part of the definition has no effect in this registry.
     pub remark: Option<String>,
     /// What went wrong last, unless something has gone well since.
     pub last_error: Option<SourceError>,

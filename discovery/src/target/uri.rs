@@ -86,6 +86,10 @@ impl RegistryUri {
             None => ("", rest),
         };
         let (user, authority) = authority.rsplit_once('@').map_or((None, authority), |(u, a)| (Some(u), a));
+        if user.is_none() && path.contains('@') && is_cut_user(authority) {
+            let reason = "a slash in a user or password is written %2F";
+            return Err(TargetError::new("authority", reason));
+        }
         let user = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
             Ok::<_, TargetError>((decode("user", name)?, decode("password", password)?))
@@ -113,6 +117,12 @@ impl RegistryUri {
             None => Ok(()),
         }
     }
+}
+
+/// Whether this can be no servers but the beginning of a user and password: not to be repeated.
+fn is_cut_user(authority: &str) -> bool {
+    let is_port = |text: &str| text.is_empty() || text.parse::<u16>().is_ok() || text.ends_with(']');
+    authority.split(',').any(|server| server.rsplit_once(':').is_some_and(|(_, port)| !is_port(port)))
 }
 
 /// Without the secrets.

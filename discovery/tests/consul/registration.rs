@@ -361,3 +361,34 @@ fn an_end_is_bounded_though_the_agent_is_silent() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     consul.resume();
 }
+
+/// Whether connections are refused or lead to an agent that says nothing.
+#[test]
+fn an_agent_that_is_away_for_longer_than_the_time_to_live_has_lost_it() {
+    for is_paused in [false, true] {
+        let Some(consul) = Consul::start() else { return };
+        let runtime = Runtime::new();
+        let registration = start(&consul, &runtime, definition("away", 1012));
+        let change = |away: bool| match (is_paused, away) {
+            (true, true) => consul.pause(),
+            (true, false) => consul.resume(),
+            (false, true) => consul.kill(),
+            (false, false) => consul.restart(),
+        };
+        change(true);
+        let is_lost = || matches!(registration.state(), RegistrationState::Lost { .. });
+        eventually("it is lost", LIMIT, is_lost);
+        // As long as its time to live, and the pause before another attempt, at least.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(6) {
+            let status = registration.status().unwrap();
+            assert!(is_lost() && status.last_error.is_some(), "{status:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        change(false);
+        assert!(registration.wait_registered(LIMIT), "{:?}", registration.status());
+        eventually("it is there again", LIMIT, || passing(&consul, "away") == 1);
+        assert_eq!(registration.status().unwrap().last_error, None);
+        assert!(registration.close(Duration::ZERO, LIMIT));
+    }
+}

@@ -42,11 +42,16 @@ fn weights_follow_the_checks_and_an_expired_ttl_wakes_the_watch() {
     consul.put("/v1/agent/check/warn/ttl-check", "");
     let warned = Instant::now();
     backend.until_set(&["10.0.0.1:50051;weight=2"]);
-    // Nobody speaks for the server any more.
-    backend.until_set(&["10.0.0.1:50051;weight=10;condition=unhealthy"]);
+    // Nobody speaks for the server any more, which is not that it is unwell.
+    backend.until_set(&[]);
     assert!(warned.elapsed() >= Duration::from_secs(1), "{:?}", warned.elapsed());
     let mut strict = open(consul, "ttl?passing");
+    strict.until_set(&[]);
+    consul.put("/v1/agent/check/pass/ttl-check", "");
+    strict.until_set(&["10.0.0.1:50051;weight=10"]);
+    consul.put("/v1/agent/check/fail/ttl-check", "");
     strict.until_set(&["10.0.0.1:50051;weight=10;condition=unhealthy"]);
+    backend.until_set(&["10.0.0.1:50051;weight=10;condition=unhealthy"]);
     consul.put("/v1/agent/check/warn/ttl-check", "");
     strict.until_set(&["10.0.0.1:50051;weight=2;condition=unhealthy"]);
     consul.deregister("ttl-1");

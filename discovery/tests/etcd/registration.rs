@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use evener_discovery::registration::{
-    Registration, RegistrationOptions, RegistrationState, ServiceDefinition,
+    Check, CheckKind, Registration, RegistrationOptions, RegistrationState, ServiceDefinition,
 };
 use evener_discovery::runtime::Runtime;
 use evener_test_servers::{Etcd, EtcdCluster, Proxy, eventually};
@@ -47,8 +47,12 @@ fn is_there(etcd: &Etcd, key: &str) -> bool {
 fn a_server_comes_changes_drains_and_leaves() {
     let Some(etcd) = Etcd::start() else { return };
     let runtime = Runtime::new();
-    let registration = register(&runtime, &etcd.client(), definition("svc", 1));
+    let mut checked = definition("svc", 1);
+    checked.checks = vec![Check::new(CheckKind::Tcp("10.0.0.1:8080".to_owned()))];
+    let registration = register(&runtime, &etcd.client(), checked);
     assert!(registration.wait_registered(LIMIT), "{registration:?}");
+    let remark = registration.status().unwrap().remark.unwrap_or_default();
+    assert!(remark.contains("etcd makes no checks"), "{remark}");
     let (value, lease) = pair(&etcd, "svc/svc-1").unwrap();
     assert_eq!(value, r#"{"Op":0,"Addr":"10.0.0.1:8080","Metadata":null}"#);
     let follower = Follower::open(&format!("etcd://{}/svc", etcd.client()));

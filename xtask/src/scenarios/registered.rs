@@ -1,4 +1,4 @@
-//! Servers that register themselves: one is killed, the registry forgets everything, and all leave well.
+//! Servers that register themselves: one is killed, the registry is frozen, it forgets everything, and all leave well.
 
 use super::fleet::Fleet;
 use super::load::Loads;
@@ -32,6 +32,9 @@ pub trait Filled: Sync {
     fn registry(&self) -> String;
     /// Which of these addresses it would give to a client. `None`: it does not answer.
     fn known(&self, addresses: &[String]) -> Option<BTreeSet<String>>;
+    /// SIGSTOP, for so long that it takes its servers for dead.
+    fn pause(&self);
+    fn resume(&self);
     /// It comes back knowing nothing.
     fn wipe(&self);
 }
@@ -54,6 +57,8 @@ pub fn run(programs: &Programs, place: &Place, number: u8, registry: &dyn Filled
         "{name}: a registered server that is killed leaves picks at once, the registry within its TTL"
     );
     let mut cases = vec![Case::new(killed, story.killed())];
+    let frozen = format!("{name}: a registry that was frozen for longer than its servers' TTL");
+    cases.push(Case::new(frozen, story.frozen()));
     let wiped =
         format!("{name}: a registry that is killed and wiped is filled again by the servers that run");
     cases.push(Case::new(wiped, story.wiped()));
@@ -115,6 +120,23 @@ impl<'a> Story<'a> {
         self.loads.during("it stays out", A_WHILE, is_out)?;
         let limit = (TTL + LATE).saturating_sub(killed.elapsed());
         until("the registry forgets it", limit, || !knows(self.registry, &address))?;
+        self.loads.no_failures()
+    }
+
+    /// No sign of life of any server reaches it in time, and it may say so of all of them at once.
+    fn frozen(&mut self) -> Result<(), String> {
+        let all = addresses(&self.servers);
+        self.loads.no_failures()?;
+        self.registry.pause();
+        let stays = |loads: &mut Loads| {
+            loads.during("the set is whole", TTL + A_WHILE, |load| load.ready().len() == all.len())
+        };
+        let frozen = stays(&mut self.loads);
+        self.registry.resume();
+        frozen?;
+        stays(&mut self.loads)?;
+        let is_filled = || self.registry.known(&all).is_some_and(|known| known.len() == all.len());
+        until("it knows its servers", LIMIT, is_filled)?;
         self.loads.no_failures()
     }
 
@@ -188,6 +210,14 @@ impl Filled for Etcd {
         Some(addresses.iter().filter(|address| values.contains(&format!("\"{address}\""))).cloned().collect())
     }
 
+    fn pause(&self) {
+        self.pause();
+    }
+
+    fn resume(&self) {
+        self.resume();
+    }
+
     fn wipe(&self) {
         self.wipe_and_restart();
     }
@@ -217,6 +247,14 @@ impl Filled for Consul {
             })
             .collect();
         Some(addresses.iter().filter(|address| known.contains(*address)).cloned().collect())
+    }
+
+    fn pause(&self) {
+        self.pause();
+    }
+
+    fn resume(&self) {
+        self.resume();
     }
 
     fn wipe(&self) {

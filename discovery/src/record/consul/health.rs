@@ -80,7 +80,9 @@ pub struct Health {
 /// Reads an answer. An instance that cannot be understood is left out and counted.
 ///
 /// An instance whose check fails or that is under maintenance is there, as [`Condition::Unhealthy`]: so calls to it end at
-/// once, where an instance that is missing could also be one that a faulty answer forgot. Two instances with the same
+/// once, where an instance that is missing could also be one that a faulty answer forgot. One of which nothing is wrong but that
+/// its time to live has run out is missing: nobody says that it is unwell, only nothing was heard of it, as with a lease of etcd that
+/// has run out. An agent that was frozen for a while says so of all its instances, until their next signs of life. Two instances with the same
 /// addresses are one endpoint, and the healthier one says how it is: a server that came back under another id
 /// does not suffer from what it left behind.
 ///
@@ -128,7 +130,11 @@ fn endpoint(instance: Value, mapping: &Mapping) -> Result<Option<Endpoint>, Stri
     let address =
         address(&node, &service, mapping).map_err(|reason| format!("{}: {reason}", service.id()))?;
     let mut endpoint = Endpoint::new(vec![address]);
-    let status = Status::of(&checks.unwrap_or_default());
+    let checks = checks.unwrap_or_default();
+    let status = Status::of(&checks);
+    if status == Status::Critical && is_unheard_of(&checks) {
+        return Ok(None);
+    }
     endpoint.condition = condition(status, mapping.passing);
     endpoint.weight = if mapping.weights { service.weight(status) } else { 1 };
     endpoint.priority = mapping.priority.unwrap_or_else(|| service.priority());
@@ -156,6 +162,12 @@ impl Status {
         };
         checks.iter().map(one).max().unwrap_or(Self::Passing)
     }
+}
+
+/// Whether all that is critical is that nobody has spoken for the instance in time.
+fn is_unheard_of(checks: &[Check]) -> bool {
+    let is_critical = |check: &&Check| Status::of(std::slice::from_ref(*check)) == Status::Critical;
+    checks.iter().filter(is_critical).all(Check::has_run_out)
 }
 
 const fn condition(status: Status, passing: bool) -> Condition {
@@ -338,6 +350,20 @@ impl Service {
 #[serde(rename_all = "PascalCase")]
 struct Check {
     status: Option<String>,
+    r#type: Option<String>,
+    output: Option<String>,
+}
+
+impl Check {
+    /// Consul's own words (`CheckTTL` in agent/checks/check.go), since a check that its server has set to critical is of the same type.
+    /// Agents before 1.7 tell no type.
+    fn has_run_out(&self) -> bool {
+        let is_ttl = self.r#type.as_deref().is_none_or(|kind| matches!(kind, "ttl" | ""));
+        let has_run_out = |output: &str| {
+            output.strip_prefix("TTL expired").is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+        };
+        is_ttl && self.output.as_deref().is_some_and(has_run_out)
+    }
 }
 
 #[derive(Deserialize)]

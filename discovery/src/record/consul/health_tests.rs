@@ -47,6 +47,27 @@ fn weights_go_by_the_worst_check() {
 }
 
 #[test]
+fn an_instance_of_which_nothing_was_heard_in_time_is_missing_and_one_that_is_unwell_is_not() {
+    let service = json!({"ID": "a", "Address": "10.0.0.1", "Port": 80});
+    let ttl = |status: &str, output: &str| json!({"Type": "ttl", "Status": status, "Output": output});
+    let run_out = "TTL expired (last output before timeout follows): well";
+    let unwell = ["10.0.0.1:80;zone=z-node;region=dc1;condition=unhealthy"];
+    for (checks, expected) in [
+        (json!([ttl("critical", run_out)]), &[] as &[&str]),
+        (json!([ttl("critical", "TTL expired"), {"Status": "passing"}, {"Status": "warning"}]), &[]),
+        (json!([{"Status": "critical", "Output": "TTL expired"}]), &[]),
+        (json!([ttl("critical", "the disk is full")]), &unwell),
+        (json!([ttl("critical", "TTL expired, says the server")]), &unwell),
+        (json!([ttl("critical", "")]), &unwell),
+        (json!([ttl("critical", run_out), {"Status": "critical", "Output": "refused"}]), &unwell),
+        (json!([{"Type": "http", "Status": "critical", "Output": "TTL expired"}]), &unwell),
+        (json!([ttl("passing", run_out)]), &["10.0.0.1:80;zone=z-node;region=dc1"]),
+    ] {
+        assert_eq!(decoded(&one(service.clone(), checks.clone()), &Mapping::default()), expected, "{checks}");
+    }
+}
+
+#[test]
 fn the_address_is_the_one_that_was_asked_for() {
     let service = json!({"ID": "a", "Address": "10.0.0.1", "Port": 80, "TaggedAddresses": {
         "lan": {"Address": "10.0.0.1", "Port": 80},
