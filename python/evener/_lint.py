@@ -41,11 +41,12 @@ class Finding:
 
 
 def lint(text: str, kind: Literal["document", "target", "service_config", "channel_args"] | None = None) -> list[Finding]:
-    """The findings of a target or a JSON document: a service config, a Consul service definition (``service``, ``services``), a
-    channel (``target``, ``service_config``, ``channel_args`` with gRPC's names; ``fallback_target``, ``snapshot_dir``). Errors
-    come first. Nothing is looked up, read or asked.
+    """The findings of a target or a JSON document: a service config, a Consul service definition (``service``, ``services``, or a
+    service by itself with a ``name``), a channel (``target``, ``service_config``, ``channel_args`` with gRPC's names;
+    ``fallback_target``, ``snapshot_dir``), channel arguments by themselves (``grpc.keepalive_time_ms``). Errors come first. Nothing
+    is looked up, read or asked. What `register` refuses of a definition is an error, what it warns of a warning.
 
-    What `text` is shows in it, unless `kind` says so.
+    What `text` is shows in it, unless `kind` says so; a document that is clearly of another kind is an error.
 
     >>> import evener
     >>> [finding.code for finding in evener.lint('{"retryPolicy": {"maxAttempts": 3}}')]

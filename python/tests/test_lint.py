@@ -72,7 +72,33 @@ def test_the_users_consul_definition() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("{", None), ("[1,", None), ('{\n  "service": {}\n}', None), ("dns:///a:b", "target"), ("{", "service_config")]
+    "definition",
+    [
+        {"service": {"name": "x", "port": 99999}},
+        {"Service": {"Name": "x"}},
+        {"name": "x", "port": 80, "check": {"http": "http://localhost", "interval": "10"}},
+        {"services": []},
+    ],
+)
+def test_what_registering_refuses_is_an_error_with_its_text(definition: dict[str, Any]) -> None:
+    with pytest.raises(evener.ConfigError) as refused:
+        evener.register("consul:///", definition=definition)
+    [finding] = [each for each in evener.lint(json.dumps(definition)) if each.code == "definition-refused"]
+    said = finding.message.removeprefix("Registering refuses it: ").removesuffix(".")
+    assert finding.severity == "error" and said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("{", None),
+        ("[1,", None),
+        ('{\n  "service": {}\n}', None),
+        ("dns:///a:b", "target"),
+        ("{", "service_config"),
+        ('{"name": "x", "port": 80}', "service_config"),
+        ('{"loadBalancingConfg": []}', None),
+    ],
 )
 def test_what_is_wrong_is_an_error(text: str, kind: Any) -> None:
     assert evener.lint(text, kind)[0].severity == "error"

@@ -1,4 +1,4 @@
-//! Whatever a file may hold: a service config, a Consul definition, or a description of a whole channel.
+//! Whatever a file may hold: a service config, a Consul definition, a channel's arguments, or a description of a whole channel.
 
 use evener_discovery::Target;
 use evener_discovery::json::{JsonError, parse};
@@ -7,26 +7,25 @@ use serde_json::Value;
 use super::definition::definition;
 use super::finding::{Finding, Severity};
 use super::keepalive::json_args;
+use super::kind::Kind;
 use super::service_config::service_config;
 use super::target::target;
 
-/// The findings of a document in JSON, which is recognised by what is in it: `service` or `services` make a Consul
-/// definition; `target`, `service_config` or `channel_args` a channel (`channel_args` has gRPC's names as keys, as in
-/// `grpc.keepalive_time_ms`), whose `fallback_target` and `snapshot_dir` are looked at as well; everything else is a service
-/// config.
+/// The findings of a document in JSON, which is recognised by what is in it: `service`, `services` or a `name` (in any case) make a
+/// Consul definition, as registering reads it; `target`, `service_config` or `channel_args` a channel (`channel_args` has gRPC's
+/// names as keys, as in `grpc.keepalive_time_ms`), whose `fallback_target` and `snapshot_dir` are looked at as well; gRPC's names
+/// by themselves a channel's arguments; everything else is a service config.
 pub fn document(text: &str) -> Vec<Finding> {
     let document = match parse(text) {
         Ok(document) => document,
         Err(error) => return not_json(&error),
     };
-    let has = |keys: &[&str]| keys.iter().any(|key| document.get(key).is_some());
-    if has(&["service", "services"]) {
-        return definition(&document);
+    match Kind::of(&document) {
+        Some(Kind::Definition) => definition(text, &document),
+        Some(Kind::Channel) => channel(&document),
+        Some(Kind::ChannelArgs) => json_args(&document),
+        Some(Kind::ServiceConfig) | None => service_config(text),
     }
-    if has(&["target", "service_config", "channel_args"]) {
-        return channel(&document);
-    }
-    service_config(text)
 }
 
 /// Findings on gRPC's channel arguments, a JSON object with their names as keys.
@@ -60,7 +59,7 @@ fn channel(document: &Value) -> Vec<Finding> {
                 .says("Without a service config there are no deadlines and no health checks; the policy is round_robin."),
         ),
     }
-    if let Some(args) = document.get("channel_args") {
+    if let Some(args) = document.get("channel_args").filter(|args| !args.is_null()) {
         findings.extend(json_args(args).into_iter().map(|finding| finding.within("channel_args")));
     }
     findings

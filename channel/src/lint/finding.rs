@@ -65,11 +65,12 @@ impl Finding {
         self
     }
 
-    /// The same finding about a part of a larger document.
+    /// The same finding about a part of a larger document; of the whole where `place` is empty.
     pub(super) fn within(mut self, place: &str) -> Self {
-        self.place = match self.place.as_str() {
-            "" => place.to_owned(),
-            inner => format!("{place}.{inner}"),
+        self.place = match (place, self.place.as_str()) {
+            ("", _) => self.place,
+            (_, "") => place.to_owned(),
+            (_, inner) => format!("{place}.{inner}"),
         };
         self
     }

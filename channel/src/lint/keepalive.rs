@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::finding::{Finding, Severity};
+use super::kind::{Kind, wrong_kind};
 
 /// gRPC servers allow a ping every five minutes by default (`GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS`).
 const ALLOWED_MS: i64 = 300_000;
@@ -30,6 +31,13 @@ pub fn channel_args(argument: impl Fn(&str) -> Option<i64>) -> Vec<Finding> {
 
 /// As [`channel_args`], from a JSON object; values that are no whole numbers do not count.
 pub(super) fn json_args(args: &Value) -> Vec<Finding> {
+    if !args.is_object() {
+        let finding = Finding::new(Severity::Error, "wrong-kind", "");
+        return vec![finding.says("A channel's arguments are an object with gRPC's names as keys.")];
+    }
+    if let Some(finding) = wrong_kind(args, Kind::ChannelArgs) {
+        return vec![finding];
+    }
     channel_args(|name| match args.get(name)? {
         Value::Bool(value) => Some(i64::from(*value)),
         value => value.as_i64(),

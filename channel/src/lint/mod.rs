@@ -18,8 +18,10 @@ mod definition;
 mod document;
 mod finding;
 mod keepalive;
+mod kind;
 mod retries;
 mod service_config;
+mod spelling;
 mod target;
 
 pub use document::{channel_args_document, document};

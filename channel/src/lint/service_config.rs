@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{MISPLACED_RETRY, MendedRetry, Parsed, ServiceConfig, Warning};
+use crate::config::{MISPLACED_RETRY, MendedRetry, Parsed, SERVICE_CONFIG_FIELDS, ServiceConfig, Warning};
 
 use super::finding::{Finding, Severity};
+use super::kind::{Kind, wrong_kind};
 use super::retries;
+use super::spelling::nearest;
 
 /// The path of a method that no config names.
 const EVERY_METHOD: &str = "/any/Any";
@@ -24,8 +26,12 @@ pub fn service_config(text: &str) -> Vec<Finding> {
 
 fn of_parsed(text: &str, parsed: &Parsed) -> Vec<Finding> {
     let document: Value = serde_json::from_str(text).unwrap_or_default();
+    if let Some(finding) = wrong_kind(&document, Kind::ServiceConfig) {
+        return vec![finding];
+    }
     let mut findings = Vec::new();
     findings.extend(misplaced_retry(&document, parsed));
+    findings.extend(unknown_keys(&document, parsed));
     findings.extend(parsed.warnings.iter().filter(|warning| !is_told_better(warning)).map(of_warning));
     findings.extend(methods(&document, parsed));
     findings.extend(no_timeout(&document));
@@ -43,12 +49,46 @@ fn of_warning(warning: &Warning) -> Finding {
         (Severity::Warning, "retry-codes")
     } else if warning.text.contains("yet") {
         (Severity::Advice, "not-obeyed-yet")
+    } else if warning.text.contains("which it ignores") {
+        (Severity::Error, "config-suspicious")
     } else if warning.text.contains("ignores it") {
         (Severity::Error, "misplaced")
     } else {
         (Severity::Warning, "config-suspicious")
     };
     Finding::new(severity, code, &warning.path).says(&warning.text)
+}
+
+/// Keys of the top level that gRPC does not know, unless the parser has something to say of them.
+fn unknown_keys(document: &Value, parsed: &Parsed) -> Vec<Finding> {
+    let is_told = |key: &str| parsed.warnings.iter().any(|warning| warning.path == key);
+    let keys = document.as_object().into_iter().flat_map(Map::keys);
+    let unknown = keys.filter(|key| !SERVICE_CONFIG_FIELDS.contains(&key.as_str()) && !is_told(key));
+    unknown.map(|key| unknown_key(document, key)).collect()
+}
+
+fn unknown_key(document: &Value, key: &str) -> Finding {
+    let Some(meant) = nearest(key, &SERVICE_CONFIG_FIELDS) else {
+        return Finding::new(Severity::Warning, "config-suspicious", key)
+            .says(format!("gRPC knows no `{key}` and ignores it."))
+            .advises(format!("At the top level it knows {}.", SERVICE_CONFIG_FIELDS.join(", ")));
+    };
+    let finding = Finding::new(Severity::Error, "config-suspicious", key)
+        .says(format!("gRPC knows `{meant}`, not `{key}`, which it ignores."));
+    match renamed(document, key, meant) {
+        Some(text) => finding.corrects(text),
+        None => finding,
+    }
+}
+
+/// The whole document with a key as it was meant.
+fn renamed(document: &Value, key: &str, meant: &str) -> Option<String> {
+    let mut corrected = document.as_object()?.clone();
+    let value = corrected.remove(key)?;
+    if corrected.insert(meant.to_owned(), value).is_some() {
+        return None;
+    }
+    if_right(&corrected)
 }
 
 /// `retryPolicy` beside `methodConfig` instead of in it: gRPC ignores it without a word. What it would do in its place comes
@@ -85,8 +125,12 @@ fn corrected(document: &Value, policy: &Value) -> Option<String> {
         None => entries.push(json!({"name": [{}], "retryPolicy": policy})),
     }
     corrected.entry("retryThrottling").or_insert_with(retries::default_throttling);
-    let text = serde_json::to_string_pretty(&corrected).ok()?;
-    // Only a correction that is right itself is one.
+    if_right(&corrected)
+}
+
+/// Only a correction that is right itself is one.
+fn if_right(corrected: &Map<String, Value>) -> Option<String> {
+    let text = serde_json::to_string_pretty(corrected).ok()?;
     ServiceConfig::parse(&text).is_ok().then_some(text)
 }
 

@@ -106,6 +106,35 @@ fn each_finding_is_made_where_it_holds_and_not_beside_it() {
             r#"{"target": "dns:///a:1", "service_config": {}}"#,
         ),
         ("config-suspicious", r#"{"methodconfig": []}"#, r#"{"methodConfig": []}"#),
+        ("config-suspicious", r#"{"loadBalancingConfg": []}"#, r#"{"loadBalancingConfig": []}"#),
+        ("config-suspicious", r#"{"somethingOfTomorrow": {}}"#, "{}"),
+        (
+            "definition-refused",
+            r#"{"service": {"name": "a", "port": 99999}}"#,
+            r#"{"service": {"name": "a", "port": 9999}}"#,
+        ),
+        (
+            "definition-suspicious",
+            r#"{"service": {"name": "a", "port": 80, "prt": 80}}"#,
+            r#"{"service": {"name": "a", "port": 80, "Meta": {"prt": "80"}}}"#,
+        ),
+        (
+            "check-timeout",
+            r#"{"name": "a", "port": 1, "check": {"tcp": "a:1", "interval": "1m", "timeout": "1m30s"}}"#,
+            r#"{"name": "a", "port": 1, "check": {"tcp": "a:1", "interval": "2m", "timeout": "1m30s"}}"#,
+        ),
+        (
+            "wrong-kind",
+            r#"{"target": "dns:///a:1", "service_config": {"service": {"name": "a", "port": 1}}}"#,
+            r#"{"target": "dns:///a:1", "service_config": {"methodConfig": []}}"#,
+        ),
+        (
+            "wrong-kind",
+            r#"{"channel_args": {"loadBalancingConfig": []}}"#,
+            r#"{"channel_args": {"grpc.service_config": "{}"}}"#,
+        ),
+        ("wrong-kind", r#"{"channel_args": ["grpc.keepalive_time_ms"]}"#, r#"{"channel_args": null}"#),
+        ("too-many-pings", r#"{"grpc.keepalive_time_ms": 10000}"#, r#"{"grpc.keepalive_time_ms": 300000}"#),
         (
             "not-obeyed-yet",
             r#"{"connectionScaling": {"maxConnectionsPerSubchannel": 2}}"#,
@@ -261,7 +290,7 @@ fn checks_beside_the_services_count() {
         let text = r#"{"service": {"name": "a", "id": "a-1"}, "check": {"service_id": "ID", "ttl": "1s"}}"#;
         assert!(codes(&document(&text.replace("ID", id))).contains(&"no-health-check"), "{id}");
     }
-    let text = r#"{"service": {"name": "a"}, "services": [{"name": "b"}]}"#;
+    let text = r#"{"service": {"name": "a", "port": 1}, "services": [{"name": "b", "port": 2}]}"#;
     assert_eq!(codes(&document(text)), ["no-health-check"; 2]);
 }
 
@@ -275,11 +304,108 @@ fn what_is_refused_says_where() {
             "methodConfig[0].timeout",
         ),
         (r#"{"target": "dns:///host:http2"}"#, "target-refused", "target.port"),
+        (r#"{"service": {"port": 80}}"#, "no-name", "service.name"),
+        (r#"{"loadBalancingConfg": [{"round_robin": {}}]}"#, "config-suspicious", "loadBalancingConfg"),
     ];
     for (text, code, place) in cases {
         let findings = document(text);
         let finding = find(&findings, code);
         assert_eq!((finding.severity, finding.place.as_str()), (Severity::Error, place), "{text}");
+    }
+}
+
+/// There is one rule of what a definition is: the one that registers it.
+#[test]
+fn a_definition_is_refused_where_registering_refuses_it() {
+    let cases = [
+        (r#"{"service": {"name": "x", "port": 99999}}"#, "service.port"),
+        (r#"{"Service": {"Name": "x", "Port": 99999}}"#, "Service.Port"),
+        (r#"{"name": "x", "port": 99999}"#, "port"),
+        (r#"{"service": {"name": "x", "prt": 80}}"#, "service.port"),
+        (r#"{"service": {"name": "x"}}"#, "service.port"),
+        (r#"{"services": [{"name": "x", "port": 80}, {"name": "y", "port": 0}]}"#, "services[1].port"),
+        (r#"{"name": "x"}"#, "port"),
+        (r#"{"service": {"name": "x", "port": 80, "check": []}}"#, "service.check"),
+        (
+            r#"{"service": {"name": "x", "port": 80, "check": {"http": "http://localhost", "interval": "10"}}}"#,
+            "service.check.interval",
+        ),
+        (r#"{"service": {"name": "x", "port": 80, "meta": {"a": 1}}}"#, "service.meta.a"),
+        (r#"{"service": {"name": 5, "port": 80}}"#, "service.name"),
+        (r#"{"service": 1}"#, "service"),
+        (r#"{"services": {}}"#, "services"),
+        (r#"{"services": [1]}"#, "services[0]"),
+        (r#"{"services": []}"#, ""),
+    ];
+    for (text, place) in cases {
+        let findings = document(text);
+        assert_eq!(
+            (findings[0].code, findings[0].severity),
+            ("definition-refused", Severity::Error),
+            "{text}"
+        );
+        assert_eq!(findings[0].place, place, "{text}: {findings:#?}");
+        assert!(!codes(&findings).contains(&"no-name"), "{text}: {findings:#?}");
+        // What is refused is not to be written a second time.
+        let corrected = findings.iter().filter_map(|finding| finding.corrected.as_deref());
+        assert!(corrected.into_iter().all(|text| !text.contains("99999")), "{findings:#?}");
+    }
+    let warned = document(r#"{"datacenter": "a", "service": {"name": "x", "port": 80, "chekc": {}}}"#);
+    let places = warned.iter().map(|finding| (finding.code, finding.place.as_str()));
+    let expected = [
+        ("definition-suspicious", "service.chekc"),
+        ("definition-suspicious", "datacenter"),
+        ("no-health-check", "service.check"),
+    ];
+    assert_eq!(places.collect::<Vec<_>>(), expected);
+    assert!(warned[0].message.contains("is unknown, and handed on as it is"), "{}", warned[0]);
+}
+
+#[test]
+fn a_document_is_what_its_keys_say() {
+    const DEFINITIONS: [&str; 4] = [
+        r#"{"name": "x", "port": 80}"#,
+        r#"{"NAME": "x", "Port": 80}"#,
+        r#"{"service": {"name": "x", "port": 80}}"#,
+        r#"{"Services": [{"Name": "x", "Port": 80}]}"#,
+    ];
+    for text in DEFINITIONS {
+        assert_eq!(codes(&document(text)), ["no-health-check"], "{text}");
+        assert_eq!(codes(&service_config(text)), ["wrong-kind"], "{text}");
+        assert_eq!(codes(&channel_args_document(text)), ["wrong-kind"], "{text}");
+    }
+    let finding = &service_config(DEFINITIONS[0])[0];
+    assert_eq!((finding.severity, finding.place.as_str()), (Severity::Error, ""));
+    assert!(finding.message.contains("a Consul service definition, not a service config"), "{finding}");
+    assert_eq!(codes(&service_config(r#"{"target": "dns:///a:1"}"#)), ["wrong-kind"]);
+    let args = r#"{"grpc.keepalive_time_ms": 10000, "mine": 1}"#;
+    assert_eq!(document(args), channel_args_document(args));
+    assert_eq!(codes(&service_config(args)), ["wrong-kind"]);
+    // A name of another kind is an entry of methodConfig in the wrong place.
+    for text in [r#"{"name": [{}], "timeout": "1s"}"#, r#"{"name": "a", "methodConfig": []}"#] {
+        assert_eq!(find(&document(text), "misplaced").place, "name", "{text}");
+    }
+    assert_eq!(channel_args_document("{}"), []);
+}
+
+#[test]
+fn a_misspelt_key_is_told_with_what_was_meant() {
+    let findings = document(r#"{"loadBalancingConfg": [{"pick_first": {}}], "methodConfig": []}"#);
+    let finding = find(&findings, "config-suspicious");
+    assert!(finding.message.contains("`loadBalancingConfig`, not `loadBalancingConfg`"), "{finding}");
+    let corrected = document(finding.corrected.as_deref().expect("a correction"));
+    assert_eq!(codes(&corrected), ["no-timeout", "no-health-check"]);
+    // Told once, and corrected only where that is surely better.
+    for (text, severity) in [
+        (r#"{"healthCheckConfg": {"serviceName": 1}}"#, Severity::Error),
+        (r#"{"methodConfig": [], "methodConfigs": []}"#, Severity::Error),
+        (r#"{"method_config": []}"#, Severity::Error),
+        (r#"{"lbPolicy": "round_robin"}"#, Severity::Warning),
+    ] {
+        let findings = document(text);
+        let told: Vec<_> = findings.iter().filter(|finding| finding.code == "config-suspicious").collect();
+        assert_eq!((told.len(), told[0].severity), (1, severity), "{text}: {findings:#?}");
+        assert_eq!(told[0].corrected, None, "{text}");
     }
 }
 
