@@ -682,8 +682,8 @@ enum evener_lint_kind
  {
 #if defined(EVENER_CHANNELS)
     /**
-     * A JSON document, by what it holds: a Consul service definition (`service`), a channel (`target`, `service_config`,
-     * `channel_args`), else a service config.
+     * A JSON document, by what it holds: a Consul service definition (`service`, `services`, or a `name` by itself), a channel
+     * (`target`, `service_config`, `channel_args`), a channel's arguments (`grpc.keepalive_time_ms`), else a service config.
      */
     EVENER_LINT_DOCUMENT = 1,
 #endif

@@ -10,6 +10,9 @@ from evener import _native
 from evener._credentials import Credentials
 from evener._probe import Probe
 
+# They may have a password or token in them.
+_TARGETS = ("fallback_target", "service_config_source")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery:
@@ -17,7 +20,8 @@ class Discovery:
     asked with.
 
     The defaults are those of a careful operator: no outage of a registry takes a healthy service away. Times are seconds, and 0
-    is "not at all". Immutable; ``ConfigError`` names a field that makes no sense.
+    is "not at all". Immutable; ``ConfigError`` names a field that makes no sense, TypeError one of another type. No password and no
+    token of a target is in its representation.
 
     - ``initial_timeout``: how long the first calls wait for the target's first answer before they fail; 0 or None: for ever.
       Calls that wait for ready go on waiting.
@@ -71,3 +75,10 @@ class Discovery:
 
     def __post_init__(self) -> None:
         _native.check_discovery(self)
+
+    def __repr__(self) -> str:
+        return f"Discovery({', '.join(f'{name}={self._shown(name)}' for name in self.__dataclass_fields__)})"
+
+    def _shown(self, name: str) -> str:
+        value = getattr(self, name)
+        return repr(_native.redact(value) if name in _TARGETS and value else value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal
@@ -14,8 +14,6 @@ from evener._credentials import Credentials
 from evener._native import ConfigError
 
 _LOG = logging.getLogger("evener")
-# More than 30 years.
-_LONGEST_SECONDS = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,9 +187,7 @@ class Registration:
 
 def _seconds(field: str, value: float) -> float:
     """The same, if it can be a time: it is needed only when the registration ends, which is too late to refuse it."""
-    if not 0 <= value <= _LONGEST_SECONDS:
-        raise ConfigError(f"registration: {field}: {value}: seconds are wanted, 0 or more, {_LONGEST_SECONDS:.0f} at most")
-    return value
+    return _native.check_seconds(f"registration: {field}", value)
 
 
 # A server stays registered though nobody keeps the object: until it is closed, or the process ends.
@@ -256,9 +252,9 @@ def register(
         zone=zone,
         region=region,
         # A single text would become its letters; as it is, it is refused.
-        tags=tags if isinstance(tags, str) else list(tags),
-        metadata=dict(metadata or {}),
-        checks=json.dumps(list(checks)) if checks else None,
+        tags=list(tags) if isinstance(tags, Iterable) and not isinstance(tags, str) else tags,
+        metadata=dict(metadata) if isinstance(metadata, Mapping) else {} if metadata is None else metadata,
+        checks=json.dumps(list(checks) if isinstance(checks, Iterable) else checks) if checks else None,
         ttl=ttl,
     )
     if definition is not None:

@@ -128,10 +128,14 @@ def register_scheme(scheme: str, factory: Factory) -> None:
     ...     demo_pb2_grpc.DemoStub(channel).Unary(demo_pb2.Request(text="found")).text
     'found'
     """
+    if not isinstance(scheme, str):
+        raise TypeError(f"a scheme is a text, not {type(scheme).__name__}")
     if not callable(factory):
         raise TypeError(f"a resolver is made by a class or function, not by {factory!r}")
     if inspect.iscoroutinefunction(factory):
         raise TypeError("an async resolver is a generator: it yields its lists")
+    if inspect.isgeneratorfunction(factory):
+        raise TypeError(f"a resolver is an async generator or a class; {_name(factory)} is a plain generator")
     with _lock:
         native = host().native
         name = scheme.lower()
@@ -191,7 +195,7 @@ class _Running:
 
     async def _resolve(self, factory: Factory) -> None:
         if _takes_target_alone(factory):
-            return await self._follow(factory(self.target))  # type: ignore[call-arg]
+            return await self._follow(_lists(factory, factory(self.target)))  # type: ignore[call-arg]
         self.resolver = factory(self.target, self.sink)  # type: ignore[call-arg]
         if inspect.isasyncgen(self.resolver):
             lists, self.resolver = self.resolver, None
@@ -302,6 +306,17 @@ def _takes_target_alone(factory: Factory) -> bool:
     except (ValueError, TypeError):  # of a compiled one
         return False
     return not _fits(signature, "target", "sink") and _fits(signature, "target")
+
+
+def _lists(factory: Factory, made: object) -> AsyncIterable[Iterable[EndpointLike]]:
+    """What a factory of the target alone has made, if it gives lists."""
+    if isinstance(made, AsyncIterable):
+        return made
+    raise TypeError(f"a resolver is an async generator or a class; {_name(factory)} gives a {type(made).__name__}")
+
+
+def _name(factory: Factory) -> str:
+    return str(getattr(factory, "__qualname__", type(factory).__qualname__))
 
 
 def _fits(signature: inspect.Signature, *arguments: str) -> bool:

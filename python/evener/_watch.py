@@ -181,7 +181,9 @@ def watch(target: str, *, discovery: Discovery | None = None, credentials: Crede
     'known'
     """
     if credentials is not None:
-        discovery = discovery or Discovery()
+        discovery = Discovery() if discovery is None else discovery
+        if not isinstance(discovery, Discovery):
+            raise TypeError(f"discovery: an evener.Discovery is wanted, not {type(discovery).__name__}")
         if discovery.credentials is not None:
             raise ConfigError("credentials: are given twice, by themselves and in discovery")
         discovery = dataclasses.replace(discovery, credentials=credentials)

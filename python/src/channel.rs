@@ -1,9 +1,11 @@
 //! One channel of the engine.
 
+use crate::clock;
 use crate::discovery;
 use crate::driver::Driver;
 use crate::endpoints::{Listed, Spec, endpoints, lists};
 use crate::errors::unusable;
+use crate::fields;
 use crate::fork::Born;
 use crate::ticket::{Failure, Ticket};
 use crate::waiting;
@@ -11,7 +13,6 @@ use evener_channel::{ChannelOptions, StartCall};
 use evener_core::Connectivity;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -45,38 +46,44 @@ impl Channel {
     #[new]
     #[pyo3(signature = (
         driver, target, token, *, endpoints=None, service_config=None, lists=None, lists_file=None, default_authority=None,
-        drain_timeout=30.0, dns_refresh=None, seed=None, discovery=None
+        drain_timeout=None, dns_refresh=None, seed=None, discovery=None
     ))]
     #[allow(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     fn new(
         py: Python<'_>,
         driver: &Driver,
-        target: &str,
+        target: &Bound<'_, PyAny>,
         token: u64,
         endpoints: Option<Listed<Spec>>,
         service_config: Option<String>,
-        lists: Option<HashMap<String, Listed<Spec>>>,
+        lists: Option<Bound<'_, PyAny>>,
         lists_file: Option<PathBuf>,
         default_authority: Option<String>,
-        drain_timeout: f64,
-        dns_refresh: Option<f64>,
+        drain_timeout: Option<Bound<'_, PyAny>>,
+        dns_refresh: Option<Bound<'_, PyAny>>,
         seed: Option<u64>,
-        discovery: Option<discovery::Given>,
+        discovery: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let target: String = fields::read("target", target)?;
+        let defaults = ChannelOptions::default();
         let options = ChannelOptions {
             endpoints: endpoints.map(|list| self::endpoints(list.0)).transpose()?,
             service_config,
-            named_lists: lists.map(self::lists).transpose()?,
+            named_lists: lists.as_ref().map(self::lists).transpose()?,
             static_file: lists_file,
-            drain_timeout: discovery::seconds("drain_timeout", drain_timeout)?,
-            dns_refresh: dns_refresh.map(|refresh| discovery::seconds("dns_refresh", refresh)).transpose()?,
+            drain_timeout: drain_timeout.map_or(Ok(defaults.drain_timeout), |timeout| {
+                clock::read_seconds("drain_timeout", &timeout)
+            })?,
+            dns_refresh: dns_refresh
+                .map(|refresh| clock::read_seconds("dns_refresh", &refresh))
+                .transpose()?,
             seed,
             default_authority,
-            ..ChannelOptions::default()
+            ..defaults
         };
-        let options = discovery::channel_options(discovery, options)?;
+        let options = discovery::channel_options(discovery.as_ref(), options)?;
         let driver = driver.engine()?;
-        let opened = py.detach(|| evener_channel::Channel::open(driver, target, options, token));
+        let opened = py.detach(|| evener_channel::Channel::open(driver, &target, options, token));
         Ok(Self { channel: opened.map_err(unusable)?, born: Born::now() })
     }
 

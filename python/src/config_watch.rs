@@ -1,7 +1,8 @@
 //! Configuration that lives in a registry.
 
-use crate::credentials::{self, credentials};
+use crate::credentials::credentials;
 use crate::errors::unusable;
+use crate::fields;
 use crate::fork::Born;
 use crate::open::Open;
 use crate::{runtime, waiting};
@@ -35,10 +36,16 @@ impl ConfigWatch {
 impl ConfigWatch {
     #[new]
     #[pyo3(signature = (target, asked_with=None))]
-    fn new(py: Python<'_>, target: &str, asked_with: Option<credentials::Given>) -> PyResult<Self> {
-        let options = WatchOptions { credentials: credentials(asked_with)?, ..WatchOptions::default() };
+    fn new(
+        py: Python<'_>,
+        target: &Bound<'_, PyAny>,
+        asked_with: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let target: String = fields::read("target", target)?;
+        let options =
+            WatchOptions { credentials: credentials(asked_with.as_ref())?, ..WatchOptions::default() };
         let runtime = runtime::shared();
-        let watch = py.detach(|| runtime.watch_config(target, options, None)).map_err(unusable)?;
+        let watch = py.detach(|| runtime.watch_config(&target, options, None)).map_err(unusable)?;
         Ok(Self { open: Open::new(watch), born: Born::now() })
     }
 

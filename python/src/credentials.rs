@@ -1,13 +1,13 @@
 //! Credentials as Python gives them, read by their names from `evener.Credentials`.
 
 use crate::errors::unusable;
+use crate::fields::Fields;
 use evener_discovery::credentials::{Credentials, Secret, TlsFiles};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
 /// Any object with these attributes; `evener.Credentials` is the documented one.
-#[derive(FromPyObject)]
-pub(crate) struct Given {
+struct Given {
     user: Option<String>,
     password: Option<String>,
     password_file: Option<PathBuf>,
@@ -20,9 +20,27 @@ pub(crate) struct Given {
     server_name: Option<String>,
 }
 
+impl Given {
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let fields = Fields::of("credentials", "an evener.Credentials", given);
+        Ok(Self {
+            user: fields.filled("user")?,
+            password: fields.get("password")?,
+            password_file: fields.filled("password_file")?,
+            token: fields.filled("token")?,
+            token_file: fields.filled("token_file")?,
+            tls: fields.get("tls")?,
+            ca_file: fields.filled("ca_file")?,
+            cert_file: fields.filled("cert_file")?,
+            key_file: fields.filled("key_file")?,
+            server_name: fields.filled("server_name")?,
+        })
+    }
+}
+
 /// As the registries' clients take them; None is what the environment says. ConfigError names what does not go together.
-pub(crate) fn credentials(given: Option<Given>) -> PyResult<Credentials> {
-    let Some(given) = given else { return Ok(Credentials::default()) };
+pub(crate) fn credentials(given: Option<&Bound<'_, PyAny>>) -> PyResult<Credentials> {
+    let Some(given) = given.map(Given::read).transpose()? else { return Ok(Credentials::default()) };
     let tls = TlsFiles {
         ca: given.ca_file,
         cert: given.cert_file,
@@ -44,7 +62,7 @@ pub(crate) fn credentials(given: Option<Given>) -> PyResult<Credentials> {
 
 /// ConfigError where credentials do not make sense. No file is read.
 #[pyfunction]
-pub(crate) fn check_credentials(given: Given) -> PyResult<()> {
+pub(crate) fn check_credentials(given: &Bound<'_, PyAny>) -> PyResult<()> {
     credentials(Some(given)).map(drop)
 }
 

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::credentials;
 use crate::errors::unusable;
+use crate::fields::Fields;
 use crate::probe;
 use evener_channel::ChannelOptions;
 use evener_discovery::pipeline::{PipelineOptions, StalePolicy};
@@ -16,8 +17,7 @@ use std::time::Duration;
 const LANGUAGE: &str = "python";
 
 /// Any object with these attributes; `evener.Discovery` is the documented one. Times are seconds.
-#[derive(FromPyObject)]
-pub(crate) struct Given {
+struct Given<'py> {
     initial_timeout: Option<f64>,
     fallback_target: Option<String>,
     empty_hold: f64,
@@ -30,18 +30,47 @@ pub(crate) struct Given {
     snapshot_max_age: Option<f64>,
     zone: Option<String>,
     region: Option<String>,
-    credentials: Option<credentials::Given>,
+    credentials: Option<Bound<'py, PyAny>>,
     dns_servers: Vec<String>,
     system_dns: bool,
     service_config_from_dns: bool,
     service_config_source: Option<String>,
-    probe: Option<probe::Given>,
+    probe: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Given<'py> {
+    fn read(given: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let fields = Fields::of("discovery", "an evener.Discovery", given);
+        Ok(Self {
+            initial_timeout: fields.get("initial_timeout")?,
+            fallback_target: fields.filled("fallback_target")?,
+            empty_hold: fields.get("empty_hold")?,
+            removal_epoch: fields.get("removal_epoch")?,
+            max_drop_percent: fields.get("max_drop_percent")?,
+            debounce: fields.get("debounce")?,
+            max_stale: fields.get("max_stale")?,
+            drop_stale: fields.get("drop_stale")?,
+            snapshot_dir: fields.filled("snapshot_dir")?,
+            snapshot_max_age: fields.get("snapshot_max_age")?,
+            zone: fields.get("zone")?,
+            region: fields.get("region")?,
+            credentials: fields.optional("credentials")?,
+            dns_servers: fields.get("dns_servers")?,
+            system_dns: fields.get("system_dns")?,
+            service_config_from_dns: fields.get("service_config_from_dns")?,
+            service_config_source: fields.filled("service_config_source")?,
+            probe: fields.optional("probe")?,
+        })
+    }
 }
 
 /// A channel's options with what is given; what is not stays as it is. ConfigError names the field that is wrong.
-pub(crate) fn channel_options(given: Option<Given>, options: ChannelOptions) -> PyResult<ChannelOptions> {
+pub(crate) fn channel_options(
+    given: Option<&Bound<'_, PyAny>>,
+    options: ChannelOptions,
+) -> PyResult<ChannelOptions> {
     let options = ChannelOptions { dns_language: LANGUAGE.to_owned(), ..options };
-    let Some(given) = given else { return Ok(options) };
+    let Some(given) = given.map(Given::read).transpose()? else { return Ok(options) };
     Ok(ChannelOptions {
         initial_timeout: seconds("initial_timeout", given.initial_timeout.unwrap_or_default())?,
         pipeline: pipeline(&given)?,
@@ -50,23 +79,25 @@ pub(crate) fn channel_options(given: Option<Given>, options: ChannelOptions) -> 
         snapshot_dir: given.snapshot_dir,
         zone: given.zone,
         region: given.region,
-        credentials: credentials::credentials(given.credentials)?,
+        credentials: credentials::credentials(given.credentials.as_ref())?,
         dns_servers: dns_servers(&given.dns_servers)?,
         system_dns: given.system_dns,
         service_config_from_dns: given.service_config_from_dns,
         service_config_source: given.service_config_source,
-        probe: given.probe.map(probe::probe).transpose()?,
+        probe: given.probe.as_ref().map(probe::probe).transpose()?,
         ..options
     })
 }
 
 /// What a watch without a channel is opened with. What concerns a channel's calls alone does not count.
-pub(crate) fn watch_options(given: Option<Given>) -> PyResult<WatchOptions> {
+pub(crate) fn watch_options(given: Option<&Bound<'_, PyAny>>) -> PyResult<WatchOptions> {
     let dns = DnsOptions { language: LANGUAGE.to_owned(), ..DnsOptions::default() };
-    let Some(given) = given else { return Ok(WatchOptions { dns, ..WatchOptions::default() }) };
+    let Some(given) = given.map(Given::read).transpose()? else {
+        return Ok(WatchOptions { dns, ..WatchOptions::default() });
+    };
     Ok(WatchOptions {
         pipeline: pipeline(&given)?,
-        credentials: credentials::credentials(given.credentials)?,
+        credentials: credentials::credentials(given.credentials.as_ref())?,
         dns: DnsOptions {
             servers: dns_servers(&given.dns_servers)?,
             system: given.system_dns,
@@ -74,7 +105,7 @@ pub(crate) fn watch_options(given: Option<Given>) -> PyResult<WatchOptions> {
             ..dns
         },
         snapshot_max_age: max_age(given.snapshot_max_age)?,
-        probe: given.probe.map(probe::probe).transpose()?,
+        probe: given.probe.as_ref().map(probe::probe).transpose()?,
         snapshot_dir: given.snapshot_dir,
         ..WatchOptions::default()
     })
@@ -82,11 +113,11 @@ pub(crate) fn watch_options(given: Option<Given>) -> PyResult<WatchOptions> {
 
 /// ConfigError where the options do not make sense. Nothing is opened or looked up.
 #[pyfunction]
-pub(crate) fn check_discovery(given: Given) -> PyResult<()> {
+pub(crate) fn check_discovery(given: &Bound<'_, PyAny>) -> PyResult<()> {
     channel_options(Some(given), ChannelOptions::default()).map(drop)
 }
 
-fn pipeline(given: &Given) -> PyResult<PipelineOptions> {
+fn pipeline(given: &Given<'_>) -> PyResult<PipelineOptions> {
     let defaults = PipelineOptions::default();
     let debounce = seconds("debounce", given.debounce)?;
     let options = PipelineOptions {
@@ -124,7 +155,7 @@ fn dns_servers(given: &[String]) -> PyResult<Vec<SocketAddr>> {
 }
 
 /// ConfigError names the field.
-pub(crate) fn seconds(field: &str, value: f64) -> PyResult<Duration> {
+fn seconds(field: &str, value: f64) -> PyResult<Duration> {
     clock::seconds(value).map_err(|why| refused(field, &why))
 }
 

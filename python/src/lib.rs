@@ -14,6 +14,7 @@ mod discovery;
 mod driver;
 mod endpoints;
 mod errors;
+mod fields;
 mod fork;
 mod lint;
 mod names;
@@ -38,6 +39,8 @@ mod _native {
     use crate::call::Call;
     #[pymodule_export]
     use crate::channel::Channel;
+    #[pymodule_export]
+    use crate::clock::check_seconds;
     #[pymodule_export]
     use crate::config_watch::ConfigWatch;
     #[pymodule_export]

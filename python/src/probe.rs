@@ -2,21 +2,16 @@
 
 use crate::clock;
 use crate::errors::unusable;
+use crate::fields::Fields;
 use evener_discovery::credentials::TlsFiles;
 use evener_discovery::probe::ProbeOptions;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use std::fmt::Display;
 use std::path::PathBuf;
 
-#[derive(FromPyObject)]
-pub(crate) enum Given {
-    Short(String),
-    Full(Fields),
-}
-
 /// Any object with these attributes; `evener.Probe` is the documented one. Times are seconds.
-#[derive(FromPyObject)]
-pub(crate) struct Fields {
+struct Given {
     kind: String,
     interval: f64,
     timeout: f64,
@@ -32,11 +27,32 @@ pub(crate) struct Fields {
     server_name: Option<String>,
 }
 
+impl Given {
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let fields = Fields::of("health probe", "a text or an evener.Probe", given);
+        Ok(Self {
+            kind: fields.get("kind")?,
+            interval: fields.get("interval")?,
+            timeout: fields.get("timeout")?,
+            rise: fields.get("rise")?,
+            fall: fields.get("fall")?,
+            concurrency: fields.get("concurrency")?,
+            jitter: fields.get("jitter")?,
+            fail_open: fields.get("fail_open")?,
+            tls: fields.get("tls")?,
+            ca_file: fields.filled("ca_file")?,
+            cert_file: fields.filled("cert_file")?,
+            key_file: fields.filled("key_file")?,
+            server_name: fields.filled("server_name")?,
+        })
+    }
+}
+
 /// The prober's options; ConfigError says what is wrong.
-pub(crate) fn probe(given: Given) -> PyResult<ProbeOptions> {
-    let options = match given {
-        Given::Short(kind) => ProbeOptions::parse(&kind).map_err(unusable)?,
-        Given::Full(fields) => full(fields)?,
+pub(crate) fn probe(given: &Bound<'_, PyAny>) -> PyResult<ProbeOptions> {
+    let options = match given.cast::<PyString>() {
+        Ok(kind) => ProbeOptions::parse(&kind.to_cow()?).map_err(unusable)?,
+        Err(_) => full(Given::read(given)?)?,
     };
     options.check().map_err(unusable)?;
     Ok(options)
@@ -44,11 +60,11 @@ pub(crate) fn probe(given: Given) -> PyResult<ProbeOptions> {
 
 /// ConfigError where probes do not make sense. Nothing is probed.
 #[pyfunction]
-pub(crate) fn check_probe(given: Fields) -> PyResult<()> {
-    probe(Given::Full(given)).map(drop)
+pub(crate) fn check_probe(given: &Bound<'_, PyAny>) -> PyResult<()> {
+    probe(given).map(drop)
 }
 
-fn full(given: Fields) -> PyResult<ProbeOptions> {
+fn full(given: Given) -> PyResult<ProbeOptions> {
     let tls = TlsFiles {
         ca: given.ca_file,
         cert: given.cert_file,

@@ -1,8 +1,9 @@
 //! Servers that register themselves.
 
 use crate::clock;
-use crate::credentials::{self, credentials};
+use crate::credentials::credentials;
 use crate::errors::unusable;
+use crate::fields::{self, Fields, Wanted};
 use crate::fork::Born;
 use crate::{runtime, waiting};
 use evener_discovery::registration::{
@@ -15,14 +16,15 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What errors speak of.
+const GROUP: &str = "registration";
 /// What lies at least between two looks at the registry.
 const LEAST_VERIFY_INTERVAL: Duration = Duration::from_secs(1);
 /// How much longer than it should take is waited for the end of a registration.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// A server as Python describes it; see `evener.register`. Numbers are as wide as Python's may be, to be refused by name.
-#[derive(FromPyObject)]
-pub(crate) struct Given {
+struct Given {
     /// A Consul definition: in place of all the rest but host, port and id.
     definition: Option<GivenDefinition>,
     name: Option<String>,
@@ -40,11 +42,44 @@ pub(crate) struct Given {
     ttl: f64,
 }
 
+impl Given {
+    fn read(given: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let fields = Fields::of(GROUP, "a service", given);
+        Ok(Self {
+            definition: fields.get("definition")?,
+            name: fields.get("name")?,
+            port: fields.get("port")?,
+            host: fields.get("host")?,
+            id: fields.get("id")?,
+            weight: fields.get("weight")?,
+            priority: fields.get("priority")?,
+            zone: fields.get("zone")?,
+            region: fields.get("region")?,
+            tags: fields.get("tags")?,
+            metadata: fields.get("metadata")?,
+            checks: fields.get("checks")?,
+            ttl: fields.get("ttl")?,
+        })
+    }
+}
+
 /// JSON, or what `definitions` has made of it.
-#[derive(FromPyObject)]
 enum GivenDefinition {
     Read(Py<Definition>),
     Json(String),
+}
+
+impl Wanted for GivenDefinition {
+    fn wanted() -> String {
+        "a dict or JSON".to_owned()
+    }
+
+    fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        match value.cast::<Definition>() {
+            Ok(read) => Ok(Self::Read(read.clone().unbind())),
+            Err(_) => Wanted::read(value).map(Self::Json),
+        }
+    }
 }
 
 /// One service of a Consul file, with the checks that stand beside it there. Immutable.
@@ -83,28 +118,29 @@ impl Registration {
 #[pymethods]
 impl Registration {
     #[new]
-    #[pyo3(signature = (target, service, *, wait_for_listening=false, verify_interval=30.0, asked_with=None))]
+    #[pyo3(signature = (target, service, *, verify_interval, wait_for_listening=false, asked_with=None))]
     fn new(
         py: Python<'_>,
-        target: &str,
-        service: Given,
+        target: &Bound<'_, PyAny>,
+        service: &Bound<'_, PyAny>,
+        verify_interval: &Bound<'_, PyAny>,
         wait_for_listening: bool,
-        verify_interval: f64,
-        asked_with: Option<credentials::Given>,
+        asked_with: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let verify_interval = seconds("verify_interval", verify_interval)?;
+        let target: String = fields::read("target", target)?;
+        let verify_interval = clock::read_seconds(&format!("{GROUP}: verify_interval"), verify_interval)?;
         if verify_interval < LEAST_VERIFY_INTERVAL {
             return Err(refused("verify_interval: is below one second"));
         }
         let options = RegistrationOptions {
-            credentials: credentials(asked_with)?,
+            credentials: credentials(asked_with.as_ref())?,
             ready: if wait_for_listening { Ready::Listening } else { Ready::AtOnce },
             verify_interval,
             ..RegistrationOptions::default()
         };
-        let (definition, warnings) = definition(service)?;
+        let (definition, warnings) = definition(Given::read(service)?)?;
         let runtime = runtime::shared();
-        let begun = py.detach(|| runtime.register(target, definition, options, None));
+        let begun = py.detach(|| runtime.register(&target, definition, options, None));
         let registration = Some(Arc::new(begun.map_err(unusable)?));
         Ok(Self { registration, warnings, born: Born::now() })
     }
@@ -262,5 +298,5 @@ fn seconds(field: &str, value: f64) -> PyResult<Duration> {
 }
 
 fn refused(why: impl Display) -> PyErr {
-    unusable(format!("registration: {why}"))
+    unusable(format!("{GROUP}: {why}"))
 }

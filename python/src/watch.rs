@@ -2,6 +2,7 @@
 
 use crate::discovery;
 use crate::errors::unusable;
+use crate::fields;
 use crate::fork::Born;
 use crate::open::Open;
 use crate::{runtime, waiting};
@@ -40,14 +41,15 @@ impl Watch {
 #[pymethods]
 impl Watch {
     #[new]
-    #[pyo3(signature = (target, options=None))]
-    fn new(py: Python<'_>, target: &str, options: Option<discovery::Given>) -> PyResult<Self> {
-        let options = discovery::watch_options(options)?;
+    #[pyo3(signature = (target, discovery=None))]
+    fn new(py: Python<'_>, target: &Bound<'_, PyAny>, discovery: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let target: String = fields::read("target", target)?;
+        let options = discovery::watch_options(discovery.as_ref())?;
         let runtime = runtime::shared();
         let woken = Arc::new(Woken::new());
         let observer = Arc::clone(&woken);
         let watch = py.detach(|| {
-            let target = runtime.parse(target).map_err(unusable)?;
+            let target = runtime.parse(&target).map_err(unusable)?;
             runtime.watch(&target, options, observer).map_err(unusable)
         })?;
         Ok(Self { open: Open::new(watch), woken, born: Born::now() })

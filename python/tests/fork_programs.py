@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "
 import evener
 import evener.grpc
 import evener.grpc.aio
+import grpc
 
 import demo_pb2 as pb
 import demo_pb2_grpc as pb_grpc
@@ -195,6 +196,10 @@ def inherited_only(target: str) -> None:
     def worker() -> None:
         nonlocal channel, stub, stream
         refuses(lambda: stub.Unary(pb.Request(), timeout=5))
+        # As grpcio does where it goes on in the child; what is raised there it logs.
+        for endpoint in channel._transport._endpoints.values():
+            for state in grpc.ChannelConnectivity:
+                endpoint._on_state(state)
         channel.close()
         del channel, stub
 

@@ -282,6 +282,29 @@ def test_a_text_is_no_list_of_endpoints(kind: Any, given: Any) -> None:
         kind.secure_channel("static:///a", grpc.ssl_channel_credentials(), **given)
 
 
+@pytest.mark.parametrize(
+    ("given", "error", "why"),
+    [
+        ({"endpoints": [None]}, TypeError, "an endpoint is a text or an evener.Endpoint, not NoneType"),
+        ({"endpoints": [5]}, TypeError, "an endpoint is a text or an evener.Endpoint, not int"),
+        ({"endpoints": 5}, TypeError, "a list of endpoints is wanted, not int"),
+        ({"endpoints": [("h:80", 1.5, None)]}, TypeError, "endpoint: weight: a whole number is wanted, not float"),
+        ({"endpoints": [("h:80", None, None)]}, TypeError, "endpoint: weight: a whole number is wanted, not NoneType"),
+        ({"endpoints": [evener.Endpoint("h:80", weight=-1)]}, evener.ConfigError, "weight: a whole number from 0 to 4294967295 is wanted, not -1"),
+        ({"endpoints": [("h:80", 1, 1)]}, TypeError, "endpoint: zone: a text or None is wanted, not int"),
+        ({"lists": 5}, TypeError, "lists: a dict of lists of endpoints is wanted, not int"),
+        ({"drain_timeout": "5"}, TypeError, "drain_timeout: a number is wanted, not str"),
+        ({"dns_refresh": -1}, evener.ConfigError, "dns_refresh: -1.0: seconds are wanted, 0 or more"),
+        ({"discovery": 5}, TypeError, "discovery: an evener.Discovery is wanted, not int"),
+    ],
+)
+@pytest.mark.parametrize("kind", [evener.grpc, evener.grpc.aio])
+def test_what_is_no_endpoint_or_option_is_told_in_a_line(kind: Any, given: Any, error: type[Exception], why: str) -> None:
+    with pytest.raises(error, match=why) as raised:
+        kind.insecure_channel("static:///a", **given)
+    assert "\n" not in str(raised.value)
+
+
 def test_endpoints_are_not_replaced_by_a_text(three: list[Server]) -> None:
     with evener.grpc.insecure_channel(target_of(three[:1])) as channel:
         text: Any = three[1].address

@@ -186,11 +186,36 @@ def test_secrets_are_not_shown() -> None:
         (["register", "consul:///", "--name", "a", "--port", "1", "--check", "{"], "--check: is not JSON"),
         (["lint", "nowhere.json"], "there is no such file"),
         (["lint", "/"], "is a folder"),
+        (["lint", "\udcff"], "'\\udcff': is no UTF-8 text"),
+        (["resolve", "\udcff:1"], "target: is no UTF-8 text"),
+        (["register", "consul:///", "--name", "\udcff", "--port", "1"], "name: is no UTF-8 text"),
         (["nonsense"], "nonsense"),
     ],
 )
 def test_called_wrongly(arguments: list[str], why: str) -> None:
     assert why in evener_(*arguments, status=2).stderr
+
+
+def redirected(streams: str, *arguments: str, status: int) -> subprocess.CompletedProcess[str]:
+    """Runs the command with its streams as the shell redirects them."""
+    shell = ["sh", "-c", f'exec "$@" {streams}', "sh"]
+    done = subprocess.run([*shell, *EVENER, *arguments], capture_output=True, text=True, timeout=50)
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("command", [["resolve"], ["watch", "--for", "1"], ["lint"]])
+def test_what_is_found_cannot_be_written(command: list[str]) -> None:
+    target = "static:///10.0.0.1:80"
+    assert "the standard output is closed" in redirected(">&-", *command, target, status=2).stderr
+    full = redirected(">/dev/full", *command, target, status=1).stderr
+    assert full == "evener: the standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", [["lint", "-"], ["register", "consul:///", "--file", "-"]])
+def test_there_is_no_standard_input(command: list[str]) -> None:
+    assert "the standard input is closed" in redirected("<&-", *command, status=2).stderr
 
 
 def test_the_statuses_are_documented() -> None:
@@ -242,6 +267,9 @@ def test_watch_probes(dead_address: str) -> None:
 
 def test_watch_ends_by_itself_and_by_sigterm() -> None:
     assert "+ 10.0.0.1:80" in evener_("watch", "static:///10.0.0.1:80", "--for", "0.5").stdout
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        done = evener_("watch", f"consul://127.0.0.1:{silent.getsockname()[1]}/user", "--for", "0", status=1)
+    assert "--for watches longer" in done.stderr and "--timeout" not in done.stderr
     done = evener_("watch", "etcd://127.0.0.1:1/user", "--for", "0.5", status=1)
     assert "127.0.0.1:1" in done.stderr
     with running("watch", "static:///10.0.0.1:80") as watching:
@@ -536,6 +564,25 @@ def test_register_shows_a_remark(capsys: pytest.CaptureFixture[str]) -> None:
     assert second.endswith("registered at 127.0.0.1:1 in consul:///")
 
 
+@pytest.mark.parametrize(("stream", "why"), [("", "Broken pipe"), (">&-", "is closed"), (">/dev/full", "No space left on device")])
+def test_register_goes_on_when_nobody_looks(etcd: Etcd, stream: str, why: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    flags = ["--name", "user", "--port", "8080", "--host", "10.0.0.1", "--ttl", "2"]
+    command = ["sh", "-c", f'exec "$@" {stream}', "sh", *EVENER, "register", f"etcd://{etcd.address}//services", *flags]
+    with subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, text=True) as process:
+        os.close(writing)
+        assert process.stderr is not None
+        assert why in process.stderr.readline()
+        eventually(lambda: in_etcd(etcd) != {}, 30)
+        etcd.wipe_and_restart()
+        eventually(lambda: in_etcd(etcd) != {}, 30)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 0
+        assert process.stderr.read() == "", "it is said once"
+    assert in_etcd(etcd) == {}
+
+
 def test_a_second_signal_does_not_wait(etcd: Etcd) -> None:
     flags = ["--name", "user", "--port", "8080", "--host", "10.0.0.1", "--drain", "3600"]
     with running("register", f"etcd://{etcd.address}//services", *flags) as registering:
@@ -567,6 +614,11 @@ def test_lint_computes_the_worst_case() -> None:
     text = evener_("lint", "-", "--json", stdin=json.dumps(config)).stdout
     amplified = [each for each in json.loads(text)["findings"] if "retryPolicy" in each["place"]]
     assert any("4" in each["message"] for each in amplified), text
+
+
+def test_lint_what_another_program_prints() -> None:
+    assert "not-json" in evener_("lint", "/dev/null", status=1).stdout
+    assert "no-health-check" in evener_("lint", "/dev/stdin", stdin='{"service": {"name": "user", "port": 8080}}').stdout
 
 
 def test_lint_targets_and_strictness() -> None:

@@ -27,11 +27,44 @@ def test_secrets_are_not_shown() -> None:
         ({"token": "x", "token_file": "/f"}, "both token and token_file"),
         ({"cert_file": "/c.pem"}, "cert_file and key_file go together"),
         ({"key_file": "/k.pem"}, "cert_file and key_file go together"),
+        ({"token": ""}, "credentials: token: is empty"),
+        ({"user": "", "password": "x"}, "credentials: user: is empty"),
+        ({"ca_file": ""}, "credentials: ca_file: is empty"),
     ],
 )
 def test_what_does_not_go_together_is_refused(given: dict[str, Any], why: str) -> None:
     with pytest.raises(evener.ConfigError, match=why):
         evener.Credentials(**given)
+
+
+def test_secrets_of_targets_are_not_shown() -> None:
+    given = evener.Discovery(fallback_target="consul://u:hunter2@h/x", service_config_source="etcd://u:hunter2@h/k?token=hunter2")
+    for shown in (repr(given), str(given), f"{[given]}"):
+        assert "hunter2" not in shown
+    assert "fallback_target='consul://***@h/x'" in repr(given) and "empty_hold=30.0" in repr(given)
+    assert "fallback_target=None" in repr(evener.Discovery())
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "why"),
+    [
+        (evener.Credentials, {"user": 5}, "credentials: user: a text or None is wanted, not int"),
+        (evener.Credentials, {"tls": "yes"}, "credentials: tls: True or False is wanted, not str"),
+        (evener.Credentials, {"ca_file": 5}, "credentials: ca_file: a path or None is wanted, not int"),
+        (evener.Discovery, {"initial_timeout": "5"}, "discovery: initial_timeout: a number or None is wanted, not str"),
+        (evener.Discovery, {"empty_hold": None}, "discovery: empty_hold: a number is wanted, not NoneType"),
+        (evener.Discovery, {"max_drop_percent": 1.5}, "discovery: max_drop_percent: a whole number is wanted, not float"),
+        (evener.Discovery, {"dns_servers": "10.0.0.2"}, "discovery: dns_servers: a list of texts is wanted, not str"),
+        (evener.Discovery, {"dns_servers": ["10.0.0.2", 5]}, "discovery: dns_servers: a list of texts is wanted, not one with int in it"),
+        (evener.Discovery, {"credentials": "x"}, "credentials: an evener.Credentials is wanted, not str"),
+        (evener.Discovery, {"probe": 5}, "health probe: a text or an evener.Probe is wanted, not int"),
+        (evener.Probe, {"interval": "5"}, "health probe: interval: a number is wanted, not str"),
+    ],
+)
+def test_another_type_is_refused_by_name(make: Any, given: dict[str, Any], why: str) -> None:
+    with pytest.raises(TypeError) as error:
+        make(**given)
+    assert str(error.value) == why
 
 
 def test_it_is_a_value() -> None:
@@ -47,9 +80,13 @@ def test_it_is_a_value() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"empty_hold": -1}, "empty_hold: -1"),
-        ({"debounce": float("nan")}, "debounce: NaN"),
+        ({"empty_hold": -1}, "empty_hold: -1.0: seconds are wanted, 0 or more, 1000000000 at most"),
+        ({"debounce": float("nan")}, "debounce: NaN: seconds are wanted"),
         ({"initial_timeout": -2.0}, "initial_timeout: -2"),
+        ({"removal_epoch": 1e300}, "removal_epoch: 1e300: seconds are wanted"),
+        ({"empty_hold": 10**400}, "empty_hold: is out of range"),
+        ({"snapshot_dir": ""}, "snapshot_dir: is empty"),
+        ({"fallback_target": ""}, "fallback_target: is empty"),
         ({"max_drop_percent": 0}, "max_drop_percent: is 0"),
         ({"max_drop_percent": 101}, "max_drop_percent: is 101"),
         ({"max_stale": 0}, "max_stale: is 0"),

@@ -25,6 +25,7 @@ def _run(name: str, *arguments: str, **environment: str) -> None:
         timeout=50,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
 
 
 def test_a_prefork_server(three: list[Server]) -> None:

@@ -193,10 +193,13 @@ def test_what_has_no_effect_is_said(caplog: pytest.LogCaptureFixture) -> None:
         ({"port": 5}, "name: is missing"),
         ({"name": "user"}, "port: is 0"),
         ({"name": "user", "port": 70000}, "port: 70000 is out of range"),
+        ({"name": "user", "port": 10**30}, "port: is out of range"),
         ({"name": "user", "port": 5, "weight": -1}, "weight: -1 is out of range"),
         ({"name": "user", "port": 5, "ttl": 0.5}, "ttl: is below one second"),
-        ({"name": "user", "port": 5, "ttl": float("inf")}, "ttl: inf"),
+        ({"name": "user", "port": 5, "ttl": float("inf")}, "ttl: inf: seconds are wanted"),
+        ({"name": "user", "port": 5, "drain": -1}, "registration: drain: -1.0: seconds are wanted"),
         ({"name": "user", "port": 5, "checks": [{"http": 5}]}, "checks"),
+        ({"name": "user", "port": 5, "checks": 5}, "checks"),
         ({"name": "user", "port": 5, "verify_interval": 0.1}, "verify_interval: is below one second"),
         ({"definition": {"service": {"name": "user", "port": 5}}, "name": "order"}, "only port, host and id go beside"),
         ({"definition": {"services": [{"name": "a", "port": 1}, {"name": "b", "port": 2}]}}, "holds 2 services"),
@@ -208,9 +211,23 @@ def test_what_makes_no_sense_is_refused(given: dict[str, Any], why: str) -> None
         evener.register("consul:///", **given)
 
 
-def test_tags_are_a_list() -> None:
-    with pytest.raises(TypeError, match="tags"):
-        evener.register("consul:///", name="user", port=5, tags="blue")
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"tags": "blue"}, "registration: tags: a list of texts is wanted, not str"),
+        ({"tags": 5}, "registration: tags: a list of texts is wanted, not int"),
+        ({"port": "80"}, "registration: port: a whole number or None is wanted, not str"),
+        ({"metadata": {"a": 1}}, "registration: metadata: a dict of texts is wanted, not one with int in it"),
+        ({"metadata": "a"}, "registration: metadata: a dict of texts is wanted, not str"),
+        ({"verify_interval": "5"}, "registration: verify_interval: a number is wanted, not str"),
+        ({"drain": None}, "registration: drain: a number is wanted, not NoneType"),
+        ({"credentials": "x"}, "credentials: an evener.Credentials is wanted, not str"),
+    ],
+)
+def test_another_type_is_refused_by_name(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(TypeError) as error:
+        evener.register("consul:///", **{"name": "user", "port": 5, **given})
+    assert str(error.value) == why
 
 
 def test_a_target_without_registration_is_refused() -> None:

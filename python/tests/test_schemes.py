@@ -124,6 +124,8 @@ def test_what_is_no_list_is_refused_and_shown(desk: Desk, three: list[Server]) -
             with pytest.raises(TypeError, match="a list of endpoints is wanted, not a text"):
                 sink.push(not_a_list)
         eventually(lambda: "not a text" in channel.describe())
+        with pytest.raises(TypeError, match="an endpoint is a text or an evener.Endpoint, not int"):
+            sink.push([5])  # type: ignore[list-item]
         assert _who(channel) == "s0"
 
 
@@ -327,11 +329,27 @@ def test_what_cannot_be_registered_is_refused() -> None:
         evener.register_scheme("9 lives", lambda target, sink: None)
     with pytest.raises(TypeError, match="yields"):
         evener.register_scheme("users", wrong)
+    wrong = lambda target: (yield [target])
+    with pytest.raises(TypeError, match="an async generator or a class; .*<lambda> is a plain generator"):
+        evener.register_scheme("users", wrong)
     wrong = 7
+    with pytest.raises(TypeError, match="a scheme is a text, not int"):
+        evener.register_scheme(wrong, lambda target, sink: None)
     with pytest.raises(TypeError, match="class or function"):
         evener.register_scheme("users", wrong)
     with pytest.raises(evener.ConfigError):
         evener.grpc.insecure_channel("nobodys:///users")
+
+
+def test_a_function_that_gives_a_list_is_told_so() -> None:
+    def resolve(target: str) -> list[str]:
+        return ["10.0.0.1:80"]
+
+    wrong: Any = resolve
+    evener.register_scheme("listed", wrong)
+    with evener.watch("listed:///all") as watch:
+        eventually(lambda: "a resolver is an async generator or a class" in (watch.status()["last_error"] or ""))
+        assert "resolve gives a list" in watch.status()["last_error"]
 
 
 def test_a_scheme_is_known_here_before_a_target_can_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

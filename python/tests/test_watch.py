@@ -160,6 +160,21 @@ def test_asyncio(etcd: Etcd) -> None:
     assert asyncio.run(main()) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options", "why"),
+    [
+        ([None], {}, "target: a text is wanted, not NoneType"),
+        (["a:1"], {"discovery": 5}, "discovery: an evener.Discovery is wanted, not int"),
+        (["a:1"], {"discovery": 5, "credentials": evener.Credentials()}, "discovery: an evener.Discovery is wanted, not int"),
+        (["a:1"], {"credentials": "x"}, "credentials: an evener.Credentials is wanted, not str"),
+    ],
+)
+def test_another_type_is_refused_by_name(arguments: list[Any], options: dict[str, Any], why: str) -> None:
+    with pytest.raises(TypeError) as error:
+        evener.watch(*arguments, **options)
+    assert str(error.value) == why
+
+
 def test_threads_that_wait_while_the_interpreter_ends() -> None:
     """They come back before it is gone: no crash, and not a word."""
     program = (

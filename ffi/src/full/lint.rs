@@ -12,8 +12,8 @@ use crate::evener_status::{self, *};
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum evener_lint_kind {
-    /// A JSON document, by what it holds: a Consul service definition (`service`), a channel (`target`, `service_config`,
-    /// `channel_args`), else a service config.
+    /// A JSON document, by what it holds: a Consul service definition (`service`, `services`, or a `name` by itself), a channel
+    /// (`target`, `service_config`, `channel_args`), a channel's arguments (`grpc.keepalive_time_ms`), else a service config.
     EVENER_LINT_DOCUMENT = 1,
     /// A channel's target.
     EVENER_LINT_TARGET = 2,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from collections import Counter
 from typing import Literal
 
@@ -14,9 +13,9 @@ from evener.command import _options, _output
 from evener.command._options import UsageError
 
 _EXPLANATION = """A file is JSON: a service config, a Consul service definition ("service",
-"services"), or a channel ("target", "service_config", "channel_args" with
-gRPC's names, "fallback_target", "snapshot_dir"). Nothing is looked up or
-asked.
+"services", or one service with its "name"), a channel ("target",
+"service_config", "channel_args" with gRPC's names, "fallback_target",
+"snapshot_dir"), or channel arguments alone. Nothing is looked up or asked.
 
 findings:
   error    it is refused, or silently has no effect
@@ -65,11 +64,12 @@ def _print(findings: list[evener.Finding], counts: Counter[str]) -> None:
 def _read(subject: str) -> tuple[str, Literal["document", "target"]]:
     """The text, and what it is."""
     if subject == "-":
-        return _decoded(sys.stdin.buffer.read(), "the standard input"), "document"
-    if os.path.isfile(subject):
-        return _decoded(_content(subject), subject), "document"
+        return _decoded(_options.standard_input(), "the standard input"), "document"
     if os.path.isdir(subject):
         raise UsageError(f"{subject}: is a folder")
+    # A pipe, too: what another program prints.
+    if os.path.exists(subject):
+        return _decoded(_content(subject), subject), "document"
     if subject.endswith(".json") or (":" not in subject and "/" in subject):
         raise UsageError(f"{subject}: there is no such file; a target is written as dns:///NAME:PORT")
     return subject, "target"

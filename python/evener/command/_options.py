@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 
 from evener import Credentials, Discovery, Probe
 
@@ -22,6 +23,16 @@ TARGETS = """targets:
 
 class UsageError(Exception):
     """The command was called wrongly; the text says what to do."""
+
+
+def standard_input() -> bytes:
+    """All of it; UsageError where there is none."""
+    if sys.stdin is None:
+        raise UsageError("the standard input is closed")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise UsageError(f"the standard input: {error.strerror}") from None
 
 
 def add_json(parser: argparse.ArgumentParser, what: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -41,6 +43,23 @@ def counted(count: int, thing: str) -> str:
 
 def as_object(endpoint: KnownEndpoint) -> dict[str, Any]:
     return dataclasses.asdict(endpoint)
+
+
+def is_closed() -> bool:
+    """Whether the command was started without a standard output."""
+    return sys.stdout is None
+
+
+def flush() -> None:
+    """Writes what has been printed. OSError where it cannot be."""
+    if not is_closed():
+        sys.stdout.flush()
+
+
+def discard() -> None:
+    """Has the standard output swallow what is left and what comes: it cannot be written, also not when the interpreter ends."""
+    if not is_closed():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: Any) -> None:

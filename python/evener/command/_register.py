@@ -74,6 +74,8 @@ def _add_service(group: argparse._ArgumentGroup) -> None:
 
 def run(options: argparse.Namespace) -> int:
     services = list(_services(options))
+    if _output.is_closed():
+        _stays("the standard output is closed")
     shown = Objects() if options.json else Lines()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -120,6 +122,11 @@ def _stay(registrations: list[Registration], shown: View, timeout: float | None)
     print(f"evener: not registered within {timeout:g} s: {_output.clean_lines(why)}", file=sys.stderr)
     print(_HINT, file=sys.stderr)
     return False
+
+
+def _stays(why: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads this either
+        print(f"evener: {why}; nothing more is shown, and the server stays registered", file=sys.stderr)
 
 
 def _not_registered(registrations: list[Registration], shown: View) -> Registration | None:
@@ -193,7 +200,7 @@ def _check(text: str) -> dict[str, Any]:
 def _definitions(path: str) -> list[_native.Definition]:
     """One definition for each service of the file."""
     try:
-        text = sys.stdin.read() if path == "-" else _read(path)
+        text = _options.standard_input().decode("utf-8-sig") if path == "-" else _read(path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -220,10 +227,18 @@ class View:
         now = (status["state"], status["last_error"], status["remark"])
         if now != self._seen.get(registration, ("registering", None, None)):
             self._seen[registration] = now
-            self.show(status)
+            self._show(status)
 
     def show(self, status: dict[str, Any]) -> None:
         raise NotImplementedError
+
+    def _show(self, status: dict[str, Any]) -> None:
+        """Shows it, if anybody can be shown anything: that nobody looks is no reason to take the server away."""
+        try:
+            self.show(status)
+        except OSError as error:
+            _output.discard()
+            _stays(f"the standard output cannot be written: {error.strerror or error}")
 
 
 class Objects(View):

@@ -12,10 +12,11 @@ from evener import _native
 from evener.command import _options, _output
 
 _STEP_SECONDS = 0.1
+_LONGER = "--timeout waits longer."
 
 _HINTS = {
     "unreachable": "Is the registry running, and is its address right? evener lint TARGET says what is odd about a target.",
-    "timeout": "Is the registry running, and is its address right? --timeout waits longer.",
+    "timeout": "Is the registry running, and is its address right? {longer}",
     "denied": "Give credentials that may read this, in files that you may read: --token-file, --user with --password-file, "
     "--cert-file with --key-file.",
     "config": "evener lint TARGET says what is wrong with a target.",
@@ -58,12 +59,12 @@ def run(options: argparse.Namespace) -> int:
     return 0 if problem is None else 1
 
 
-def hint(status: dict[str, Any], snapshot: evener.Snapshot | None) -> str:
-    """What to do where there is no endpoint."""
+def hint(status: dict[str, Any], snapshot: evener.Snapshot | None, longer: str = _LONGER) -> str:
+    """What to do where there is no endpoint; `longer` says how to wait longer."""
     if snapshot is not None:
         return "Is the name right, and has a server registered there? evener watch TARGET shows when one does."
     seen = status.get("errors_total", {})
-    return next((text for kind, text in _HINTS.items() if kind in seen), "--timeout waits longer.")
+    return next((text.format(longer=longer) for kind, text in _HINTS.items() if kind in seen), longer)
 
 
 def reason(status: dict[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ _STEP_SECONDS = 0.2
 _REDRAW_SECONDS = 1.0
 # How long a row stays to be seen after its endpoint has gone.
 _GONE_SECONDS = 10.0
+_LONGER = "--for watches longer."
 _CANNOT_BE_ASKED = "the registry cannot be asked"
 _SHOWN_FIELDS = ("weight", "priority", "zone", "region", "condition", "metadata")
 
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     why = _resolve.reason(status) or "no answer yet"
     print(f"evener: {_native.redact(options.target)}: {_output.clean_lines(why)}", file=sys.stderr)
-    print(_resolve.hint(status, None), file=sys.stderr)
+    print(_resolve.hint(status, None, _LONGER), file=sys.stderr)
     return 1
 
 

@@ -262,7 +262,7 @@ def _engine_options(
 ) -> dict[str, Any]:
     return {
         "endpoints": None if endpoints is None else _kept(endpoints),
-        "lists": None if lists is None else {name: _kept(each) for name, each in lists.items()},
+        "lists": None if lists is None else _kept_lists(lists),
         "lists_file": lists_file,
         "drain_timeout": drain_timeout,
         "dns_refresh": dns_refresh,
@@ -274,7 +274,12 @@ def _engine_options(
 def _kept(endpoints: Iterable[EndpointLike]) -> Iterable[EndpointLike]:
     """The list as it is now, which can be gone through twice: an asyncio channel's is, when it is checked and when a loop runs.
     A text would become its letters; as it is, the engine refuses it."""
-    return endpoints if isinstance(endpoints, (str, bytes)) else list(endpoints)
+    return list(endpoints) if isinstance(endpoints, Iterable) and not isinstance(endpoints, (str, bytes)) else endpoints
+
+
+def _kept_lists(lists: Mapping[str, Iterable[EndpointLike]]) -> Mapping[str, Iterable[EndpointLike]]:
+    """The same for named ones. What is no mapping the engine refuses as well."""
+    return {name: _kept(each) for name, each in lists.items()} if isinstance(lists, Mapping) else lists
 
 
 def _insecure(compression: grpc.Compression | None, target: str, options: list[Option]) -> grpc.Channel:

@@ -68,6 +68,8 @@ class InnerEndpoint(Endpoint):
         closer().close(self.channel)
 
     def observe_health(self) -> None:
+        if self._native.inherited:
+            return
         with self._lock:
             if self._live:
                 super().observe_health()
@@ -76,6 +78,9 @@ class InnerEndpoint(Endpoint):
         return HealthWatch(self.channel, service, initial, self.observe_health)
 
     def _on_state(self, state: grpc.ChannelConnectivity) -> None:
+        # grpcio may go on in a forked child, where the lock's holder does not exist and the engine is the parent's.
+        if self._native.inherited:
+            return
         with self._lock:
             self._seen += 1
             seen = self._seen
@@ -93,6 +98,8 @@ class InnerEndpoint(Endpoint):
 
     def _report(self, seen: int, state: grpc.ChannelConnectivity, error: str = "") -> None:
         """Tells the engine, unless a newer state has been seen."""
+        if self._native.inherited:
+            return
         with self._lock:
             if self._live and seen == self._seen:
                 self._tell(state, error)
