@@ -7,10 +7,7 @@ use super::error::{ConfigError, Warnings};
 use super::schema::RetryPolicy;
 use super::spelling::spelling;
 use super::status::StatusCodes;
-use super::{method, parse, retry, status};
-
-/// The keys that gRPC knows at the top level.
-pub(crate) const SERVICE_CONFIG_FIELDS: [&str; parse::FIELDS.len()] = parse::FIELDS;
+use super::{method, retry, status};
 
 /// Fields of the top level that are unknown there and known elsewhere, or `known` under another spelling.
 pub(super) fn top_level(root: &Node<'_>, known: &[&str], warnings: &mut Warnings) -> Result<(), JsonError> {

@@ -42,7 +42,8 @@ mod spelling;
 mod status;
 
 pub use error::{ConfigError, Parsed, Warning};
-pub(crate) use lint::{MISPLACED_RETRY, MendedRetry, SERVICE_CONFIG_FIELDS};
+pub(crate) use lint::{MISPLACED_RETRY, MendedRetry};
+pub(crate) use parse::FIELDS as SERVICE_CONFIG_FIELDS;
 pub use schema::{
     Attempts, ConnectionScaling, HealthCheck, HedgingPolicy, LoadReports, Locality, MethodConfig,
     RetryPolicy, RetryThrottling,

@@ -9,7 +9,7 @@ use super::service::ServiceConfig;
 use super::spelling::spelling;
 use super::{lint, method, policy};
 
-pub(super) const FIELDS: [&str; 6] = [
+pub(crate) const FIELDS: [&str; 6] = [
     "loadBalancingPolicy",
     "loadBalancingConfig",
     "methodConfig",
