@@ -68,9 +68,9 @@ impl Gather {
             }
             Report::Same { index } => {
                 (place.index, place.error) = (index, None);
-                // What was never told is not confirmed either.
-                let confirmed = || self.told(Event::Confirmed { revision: self.revision() });
-                self.has_begun.then(confirmed).into_iter().collect()
+                // What was never told cannot be confirmed, but may be told now.
+                let told = if self.has_begun { Some(self.confirmed()) } else { self.begin() };
+                told.into_iter().collect()
             }
             Report::Changed { endpoints, index, doubt } => {
                 (place.endpoints, place.index, place.error) = (Some(endpoints), index, doubt);
@@ -78,6 +78,10 @@ impl Gather {
                 change.into_iter().collect()
             }
         }
+    }
+
+    fn confirmed(&self) -> Event {
+        self.told(Event::Confirmed { revision: self.revision() })
     }
 
     fn begin(&mut self) -> Option<Event> {
@@ -253,9 +257,13 @@ mod tests {
             shown(&events),
             ["reset the agent's datacenter=0 datacenter b=0 @the agent's datacenter 5, datacenter b 8"]
         );
+        // Both are empty, and one cannot be asked for a while.
         let mut gather = two();
         assert!(gather.report(1, empty(7)).is_empty());
-        assert_eq!(shown(&gather.report(0, Report::Failed(error()))), ["failed no answer"]);
+        assert_eq!(shown(&gather.report(1, Report::Failed(error()))), ["failed no answer"]);
+        assert!(gather.report(0, empty(5)).is_empty());
+        let events = gather.report(1, Report::Same { index: Some(7) });
+        assert!(shown(&events)[0].starts_with("reset ") && events.len() == 1, "{events:?}");
     }
 
     #[test]
