@@ -263,6 +263,7 @@ pub(super) fn parse(rest: &str) -> Result<ConsulTarget, TargetError> {
 
 fn parse_any(rest: &str) -> Result<ConsulTarget, TargetError> {
     let uri = RegistryUri::parse("consul", rest)?;
+    uri.refuse_cut_user()?;
     uri.refuse_unknown(&KNOWN)?;
     refuse_repeated(&uri)?;
     let query = Query { uri: &uri };

@@ -65,6 +65,7 @@ pub(super) fn parse(rest: &str) -> Result<EtcdTarget, TargetError> {
 /// As [`parse`], where the path may be empty: a registration knows the service's name itself.
 pub(crate) fn parse_any_path(rest: &str) -> Result<EtcdTarget, TargetError> {
     let uri = RegistryUri::parse("etcd", rest)?;
+    uri.refuse_cut_user()?;
     uri.refuse_unknown(&PARAMETERS)?;
     let servers = servers(&uri.authority)?;
     let format = uri.parameter("format").map(parse_format).transpose()?;

@@ -64,6 +64,7 @@ impl fmt::Display for KubernetesPort {
 
 pub(super) fn parse(rest: &str) -> Result<KubernetesTarget, TargetError> {
     let uri = RegistryUri::parse("kubernetes", rest)?;
+    uri.refuse_cut_user()?;
     uri.refuse_unknown(&PARAMETERS)?;
     if uri.user.is_some() {
         return Err(TargetError::new("authority", "takes neither user nor password"));

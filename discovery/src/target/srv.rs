@@ -33,6 +33,7 @@ pub struct SrvTarget {
 
 pub(super) fn parse(rest: &str) -> Result<SrvTarget, TargetError> {
     let uri = RegistryUri::parse("dns+srv", rest)?;
+    uri.refuse_cut_user()?;
     if uri.user.is_some() {
         return Err(TargetError::new("authority", "a DNS server takes neither user nor password"));
     }

@@ -86,10 +86,6 @@ impl RegistryUri {
             None => ("", rest),
         };
         let (user, authority) = authority.rsplit_once('@').map_or((None, authority), |(u, a)| (Some(u), a));
-        if user.is_none() && path.contains('@') && is_cut_user(authority) {
-            let reason = "a slash in a user or password is written %2F";
-            return Err(TargetError::new("authority", reason));
-        }
         let user = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
             Ok::<_, TargetError>((decode("user", name)?, decode("password", password)?))
@@ -107,6 +103,18 @@ impl RegistryUri {
         self.query.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// An error for an authority that can be no servers but the beginning of a user and password, which is not to be repeated.
+    pub(super) fn refuse_cut_user(&self) -> Result<(), TargetError> {
+        // The rest of an IPv6 address, and a socket's path, follow a colon as well.
+        let is_other = |text: &str| text.is_empty() || text.ends_with(']') || text.contains('/');
+        let is_port = |text: &str| is_other(text) || text.parse::<u16>().is_ok();
+        let is_cut = |server: &str| server.rsplit_once(':').is_some_and(|(_, port)| !is_port(port));
+        if self.user.is_none() && self.path.contains('@') && self.authority.split(',').any(is_cut) {
+            return Err(TargetError::new("authority", "a slash in a user or password is written %2F"));
+        }
+        Ok(())
+    }
+
     /// An error for the first parameter that is none of `known`.
     pub(super) fn refuse_unknown(&self, known: &[&str]) -> Result<(), TargetError> {
         match self.query.iter().find(|(key, _)| !known.contains(&key.as_str())) {
@@ -117,12 +125,6 @@ impl RegistryUri {
             None => Ok(()),
         }
     }
-}
-
-/// Whether this can be no servers but the beginning of a user and password: not to be repeated.
-fn is_cut_user(authority: &str) -> bool {
-    let is_port = |text: &str| text.is_empty() || text.parse::<u16>().is_ok() || text.ends_with(']');
-    authority.split(',').any(|server| server.rsplit_once(':').is_some_and(|(_, port)| !is_port(port)))
 }
 
 /// Without the secrets.
