@@ -195,6 +195,7 @@ class _Running:
 
     async def _resolve(self, factory: Factory) -> None:
         if _takes_target_alone(factory):
+            # Its signature has been looked at, which the type of a factory of either kind does not show.
             return await self._follow(_lists(factory, factory(self.target)))  # type: ignore[call-arg]
         self.resolver = factory(self.target, self.sink)  # type: ignore[call-arg]
         if inspect.isasyncgen(self.resolver):

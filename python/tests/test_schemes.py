@@ -125,6 +125,7 @@ def test_what_is_no_list_is_refused_and_shown(desk: Desk, three: list[Server]) -
                 sink.push(not_a_list)
         eventually(lambda: "not a text" in channel.describe())
         with pytest.raises(TypeError, match="an endpoint is a text or an evener.Endpoint, not int"):
+            # What the types forbid, and an untyped program does.
             sink.push([5])  # type: ignore[list-item]
         assert _who(channel) == "s0"
 

@@ -130,7 +130,9 @@ impl Pipeline {
                 self.counters.updates.reset += 1;
                 let kept = if is_whole { None } else { Some(RESTORED) };
                 let (changes, skipped) = self.assembler.reset(parts, kept);
-                self.read = if is_whole { Some(now) } else { self.read };
+                if is_whole {
+                    self.read = Some(now);
+                }
                 self.learn(changes, skipped, revision, amiss, now);
             }
             Event::Apply { changed, mut removed, revision } => {
@@ -141,7 +143,9 @@ impl Pipeline {
             }
             Event::Confirmed { revision } => {
                 self.counters.updates.confirmed += 1;
-                self.read = if is_whole { Some(now) } else { self.read };
+                if is_whole {
+                    self.read = Some(now);
+                }
                 self.answered(revision, amiss, now);
             }
             Event::Failed(error) => {
